@@ -1,1 +1,418 @@
-//! In the making.
+//! The one decision: may this person, or whoever is behind the session, act as this account here and now?
+//!
+//! Allow-only. No match is a denial; an empty list of roles allows nobody. [`decide`] is what PAM, `svcauth explain`, the
+//! keys command and the tests call; [`decide_target`] is its first half, for the phase in which nobody is known yet.
+
+mod explain;
+mod pattern;
+mod reason;
+#[cfg(test)]
+mod tests;
+
+use core::net::IpAddr;
+use std::string::String;
+use std::vec::Vec;
+
+pub use explain::{RuleTrace, explain, flip};
+pub use pattern::{Network, NetworkError, Pattern};
+pub use reason::Reason;
+
+use crate::id::IdRange;
+use crate::origin::Fingerprint;
+
+/// A role by its place in [`Policy::roles`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoleRef(pub u32);
+
+/// A directory group whose members may act as some account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// The group's name, or what the access rule calls it when there is no such group.
+    pub name: String,
+    /// The group's immutable id in the directory; `None`: no such group, so nobody holds the role.
+    pub id: Option<String>,
+}
+
+/// Which roles an access rule asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Roles {
+    /// The ones it names.
+    Named(Vec<RoleRef>),
+    /// The groups that the account itself is in (`roles_from = "memberOf"`).
+    MemberOf,
+}
+
+/// How many of the roles a person must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// At least one.
+    Any,
+    /// All of them.
+    Every,
+}
+
+/// These accounts may be used by members of these roles, through these services, on these hosts, from these addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessRule {
+    /// The line of the configuration file where the rule begins.
+    pub line: u32,
+    /// Which accounts the rule is about.
+    pub accounts: Vec<Pattern>,
+    /// Which roles it asks for.
+    pub roles: Roles,
+    /// How many of them.
+    pub need: Need,
+    /// PAM services; `su` covers `su-l`, `sudo` covers `sudo-i`.
+    pub services: Vec<String>,
+    /// Hosts, by any of a host's names; empty: every host.
+    pub hosts: Vec<Pattern>,
+    /// Source addresses; empty: from anywhere.
+    pub from: Vec<Network>,
+}
+
+/// What happens when no log takes an audit record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditMode {
+    /// A managed account is denied.
+    Required,
+    /// The session goes on.
+    BestEffort,
+}
+
+/// Everything a decision needs beside the account and the person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The roles that access rules and accounts refer to.
+    pub roles: Vec<Role>,
+    /// The access rules, in the order of the configuration.
+    pub rules: Vec<AccessRule>,
+    /// Oldest age at which a snapshot still decides, in seconds.
+    pub max_stale: u64,
+    /// What happens when no log takes the audit record.
+    pub audit: AuditMode,
+    /// Certificate authorities whose certificates are evidence.
+    pub trusted_ca: Vec<Fingerprint>,
+    /// How a certificate's key id names a person; `None`: certificates are no evidence.
+    pub key_id: Option<String>,
+    /// The configured id range.
+    pub id_range: IdRange,
+    /// Accounts of /etc/passwd that are managed too.
+    pub local_accounts: Vec<String>,
+}
+
+/// A managed account, as decisions see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The account's name.
+    pub name: String,
+    /// Its immutable id in the directory; empty for a local account that the directory does not know.
+    pub id: String,
+    /// Its uid; `None` for a local account.
+    pub uid: Option<u32>,
+    /// Disabled in the directory.
+    pub disabled: bool,
+    /// Seconds since 1970 from which on the account is expired.
+    pub expires: Option<u64>,
+    /// The groups that the account itself is in, as far as they are roles.
+    pub roles: Vec<RoleRef>,
+}
+
+/// A role that a person holds, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The role.
+    pub role: RoleRef,
+    /// The groups from the one the person is in up to the role itself.
+    pub path: Vec<String>,
+}
+
+/// A person or service of the directory who holds at least one role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The login name.
+    pub login: String,
+    /// The immutable id in the directory.
+    pub id: String,
+    /// Disabled in the directory.
+    pub disabled: bool,
+    /// Seconds since 1970 from which on the person is expired.
+    pub expires: Option<u64>,
+    /// Seconds since 1970 until which the person is locked out; `u64::MAX`: until unlocked.
+    pub locked_until: Option<u64>,
+    /// The roles held.
+    pub held: Vec<Held>,
+}
+
+impl Person {
+    /// Whether the person holds a role.
+    #[must_use]
+    pub fn holds(&self, role: RoleRef) -> bool {
+        self.held.iter().any(|held| held.role == role)
+    }
+}
+
+/// Who is asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin<'a> {
+    /// A person, proven.
+    Person(&'a Person),
+    /// The superuser of this host, through su or sudo. Cannot be kept out, so is let in and recorded (decision 0005).
+    Root,
+    /// Nobody is proven, and why.
+    Unproven(Reason),
+}
+
+/// Where the request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A remote address.
+    Address(IpAddr),
+    /// This host (su, sudo): a rule with `from` does not cover it.
+    Local,
+    /// Not known in this phase: `from` is left to the phase that knows.
+    NotYetKnown,
+}
+
+/// How fresh the snapshot is: seconds since the directory last confirmed it; `None` when the clocks cannot tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Age(pub Option<u64>);
+
+/// The circumstances of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// The PAM service; `None`: not asked (sudo's account phase, where PAM_USER is not the target).
+    pub service: Option<&'a str>,
+    /// All names of this host.
+    pub hosts: &'a [&'a str],
+    /// Where the request comes from.
+    pub source: Source,
+    /// Seconds since 1970-01-01 UTC.
+    pub now: u64,
+    /// How fresh the snapshot is.
+    pub age: Age,
+}
+
+/// May they, and if not, why.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// They may.
+    Allow,
+    /// They may not.
+    Deny(Reason),
+}
+
+/// A decision and what it rests on.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The decision.
+    pub decision: Decision,
+    /// The access rule that allowed, or that came closest to it.
+    pub rule: Option<usize>,
+    /// When allowed, the roles that did it; when denied for roles, the missing ones.
+    pub roles: Vec<RoleRef>,
+}
+
+impl Verdict {
+    pub(crate) const fn deny(reason: Reason) -> Self {
+        Self {
+            decision: Decision::Deny(reason),
+            rule: None,
+            roles: Vec::new(),
+        }
+    }
+    /// Whether the decision is to allow.
+    #[must_use]
+    pub const fn is_allow(&self) -> bool {
+        matches!(self.decision, Decision::Allow)
+    }
+}
+
+/// What one access rule says to a request. Ordered: later is closer to a grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The rule is about other accounts.
+    OtherAccount,
+    /// The rule does not cover the service.
+    OtherService,
+    /// The rule does not cover this host.
+    OtherHost,
+    /// The rule does not cover the source address.
+    OtherSource,
+    /// The rule has no roles: nobody.
+    NoRoles,
+    /// The person holds none of the roles, and one would do.
+    NotInRole(Vec<RoleRef>),
+    /// The person lacks these roles, and all are needed.
+    MissingRole(Vec<RoleRef>),
+    /// The rule allows the request through these roles.
+    Granted(Vec<RoleRef>),
+}
+
+impl Outcome {
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::OtherAccount => 0,
+            Self::OtherService => 1,
+            Self::OtherHost => 2,
+            Self::OtherSource => 3,
+            Self::NoRoles => 4,
+            Self::NotInRole(_) => 5,
+            Self::MissingRole(_) => 6,
+            Self::Granted(_) => 7,
+        }
+    }
+
+    fn verdict(self, rule: usize) -> Verdict {
+        let (reason, roles) = match self {
+            Self::OtherAccount => return Verdict::deny(Reason::NoRule),
+            Self::OtherService => (Reason::ServiceNotAllowed, Vec::new()),
+            Self::OtherHost => (Reason::HostNotAllowed, Vec::new()),
+            Self::OtherSource => (Reason::SourceNotAllowed, Vec::new()),
+            Self::NoRoles => (Reason::NoRoles, Vec::new()),
+            Self::NotInRole(roles) => (Reason::NotInRole, roles),
+            Self::MissingRole(roles) => (Reason::MissingRole, roles),
+            Self::Granted(roles) => {
+                return Verdict {
+                    decision: Decision::Allow,
+                    rule: Some(rule),
+                    roles,
+                };
+            }
+        };
+        Verdict {
+            decision: Decision::Deny(reason),
+            rule: Some(rule),
+            roles,
+        }
+    }
+}
+
+/// May whoever is behind the session act as the account?
+pub fn decide(policy: &Policy, account: &Account, origin: Origin<'_>, at: &Circumstances<'_>) -> Verdict {
+    if origin == Origin::Root {
+        return Verdict {
+            decision: Decision::Allow,
+            rule: None,
+            roles: Vec::new(),
+        };
+    }
+    let target = decide_target(policy, account, at);
+    if !target.is_allow() {
+        return target;
+    }
+    let person = match origin {
+        Origin::Person(person) => person,
+        Origin::Unproven(reason) => return Verdict::deny(reason),
+        Origin::Root => return Verdict::deny(Reason::InternalError),
+    };
+    if let Some(reason) = state_of(person, at.now) {
+        return Verdict::deny(reason);
+    }
+    closest(policy, |rule| judge(rule, account, Some(person), at))
+}
+
+/// What the account alone decides, nobody being known yet: is it usable, here, through this service, with this snapshot?
+///
+/// Whom it denies, [`decide`] denies for every person.
+pub fn decide_target(policy: &Policy, account: &Account, at: &Circumstances<'_>) -> Verdict {
+    if at.age.0.is_none_or(|age| age > policy.max_stale) {
+        return Verdict::deny(Reason::Stale);
+    }
+    if account.disabled {
+        return Verdict::deny(Reason::AccountDisabled);
+    }
+    if account.expires.is_some_and(|end| end <= at.now) {
+        return Verdict::deny(Reason::AccountExpired);
+    }
+    closest(policy, |rule| judge(rule, account, None, at))
+}
+
+fn state_of(person: &Person, now: u64) -> Option<Reason> {
+    if person.disabled {
+        Some(Reason::PersonDisabled)
+    } else if person.expires.is_some_and(|end| end <= now) {
+        Some(Reason::PersonExpired)
+    } else if person.locked_until.is_some_and(|end| end > now) {
+        Some(Reason::PersonLocked)
+    } else {
+        None
+    }
+}
+
+/// The verdict of the rule that comes closest to a grant; the first of equals.
+fn closest(policy: &Policy, judge: impl Fn(&AccessRule) -> Outcome) -> Verdict {
+    let mut best: Option<(usize, Outcome)> = None;
+    for (index, rule) in policy.rules.iter().enumerate() {
+        let outcome = judge(rule);
+        if best
+            .as_ref()
+            .is_none_or(|(_, other)| outcome.rank() > other.rank())
+        {
+            best = Some((index, outcome));
+        }
+    }
+    best.map_or(Verdict::deny(Reason::NoRule), |(index, outcome)| {
+        outcome.verdict(index)
+    })
+}
+
+/// What one rule says; without a person only as far as the account alone decides.
+pub(crate) fn judge(
+    rule: &AccessRule,
+    account: &Account,
+    person: Option<&Person>,
+    at: &Circumstances<'_>,
+) -> Outcome {
+    if !rule.accounts.iter().any(|pattern| pattern.matches(&account.name)) {
+        return Outcome::OtherAccount;
+    }
+    if !at
+        .service
+        .is_none_or(|service| rule.services.iter().any(|allowed| covers(allowed, service)))
+    {
+        return Outcome::OtherService;
+    }
+    let named = |host: &&str| rule.hosts.iter().any(|pattern| pattern.matches_host(host));
+    if !rule.hosts.is_empty() && !at.hosts.iter().any(named) {
+        return Outcome::OtherHost;
+    }
+    if !rule.from.is_empty() && !covers_source(&rule.from, at.source) {
+        return Outcome::OtherSource;
+    }
+    let roles = match &rule.roles {
+        Roles::Named(roles) => roles.as_slice(),
+        Roles::MemberOf => account.roles.as_slice(),
+    };
+    if roles.is_empty() {
+        return Outcome::NoRoles;
+    }
+    person.map_or_else(
+        || Outcome::Granted(Vec::new()),
+        |person| judge_roles(rule.need, roles, person),
+    )
+}
+
+fn judge_roles(need: Need, roles: &[RoleRef], person: &Person) -> Outcome {
+    let (held, missing): (Vec<RoleRef>, Vec<RoleRef>) =
+        roles.iter().copied().partition(|role| person.holds(*role));
+    match need {
+        Need::Any if held.is_empty() => Outcome::NotInRole(missing),
+        Need::Every if !missing.is_empty() => Outcome::MissingRole(missing),
+        Need::Any | Need::Every => Outcome::Granted(held),
+    }
+}
+
+/// `su -` and `sudo -i` have PAM services of their own, but to an administrator they are su and sudo.
+fn covers(allowed: &str, service: &str) -> bool {
+    allowed == service || matches!((allowed, service), ("su", "su-l") | ("sudo", "sudo-i"))
+}
+
+fn covers_source(from: &[Network], source: Source) -> bool {
+    match source {
+        Source::Address(address) => from.iter().any(|network| network.contains(address)),
+        Source::Local => false,
+        Source::NotYetKnown => true,
+    }
+}

@@ -1,0 +1,430 @@
+//! The decision as tables and as laws.
+
+use std::string::{String, ToString};
+use std::vec;
+use std::vec::Vec;
+
+use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+
+use super::{
+    AccessRule, Account, Age, AuditMode, Circumstances, Decision, Held, Need, Origin, Pattern, Person,
+    Policy, Reason, Role, RoleRef, Roles, Source, decide, decide_target, explain, flip,
+};
+use crate::id::IdRange;
+
+const NAMES: [&str; 4] = ["foo", "bar", "baz", "application"];
+
+fn policy(rules: Vec<AccessRule>) -> Policy {
+    Policy {
+        roles: NAMES
+            .iter()
+            .map(|name| Role {
+                name: name.to_string(),
+                id: Some(name.to_string()),
+            })
+            .collect(),
+        rules,
+        max_stale: 3600,
+        audit: AuditMode::Required,
+        trusted_ca: Vec::new(),
+        key_id: None,
+        id_range: IdRange::new(7000, 7999).unwrap(),
+        local_accounts: Vec::new(),
+    }
+}
+
+fn refs(names: &[&str]) -> Vec<RoleRef> {
+    names
+        .iter()
+        .map(|name| RoleRef(NAMES.iter().position(|known| known == name).unwrap() as u32))
+        .collect()
+}
+
+fn rule(accounts: &str, roles: Roles, need: Need) -> AccessRule {
+    let services = ["sshd", "su", "sudo"].map(String::from).to_vec();
+    AccessRule {
+        line: 1,
+        accounts: vec![Pattern::new(accounts)],
+        roles,
+        need,
+        services,
+        hosts: Vec::new(),
+        from: Vec::new(),
+    }
+}
+
+fn account(name: &str, roles: &[&str]) -> Account {
+    Account {
+        name: name.to_string(),
+        id: name.to_string(),
+        uid: Some(7001),
+        disabled: false,
+        expires: None,
+        roles: refs(roles),
+    }
+}
+
+fn person(login: &str, roles: &[&str]) -> Person {
+    let held = refs(roles)
+        .into_iter()
+        .map(|role| Held {
+            role,
+            path: Vec::new(),
+        })
+        .collect();
+    Person {
+        login: login.to_string(),
+        id: login.to_string(),
+        disabled: false,
+        expires: None,
+        locked_until: None,
+        held,
+    }
+}
+
+const HERE: Circumstances<'static> = Circumstances {
+    service: Some("sshd"),
+    hosts: &["web1", "web1.example.com"],
+    source: Source::Local,
+    now: 1_000_000,
+    age: Age(Some(3)),
+};
+
+fn spinnaker() -> Policy {
+    policy(vec![rule("*", Roles::MemberOf, Need::Every)])
+}
+
+fn says(policy: &Policy, account: &Account, person: &Person, at: &Circumstances<'_>) -> Decision {
+    decide(policy, account, Origin::Person(person), at).decision
+}
+
+#[test]
+fn batman_may_use_alfred_and_joker_may_not_and_the_missing_role_is_named() {
+    let alfred = account("alfred", &["foo", "bar"]);
+    assert_eq!(
+        says(
+            &spinnaker(),
+            &alfred,
+            &person("batman", &["foo", "bar", "baz"]),
+            &HERE
+        ),
+        Decision::Allow
+    );
+    let verdict = decide(
+        &spinnaker(),
+        &alfred,
+        Origin::Person(&person("joker", &["foo"])),
+        &HERE,
+    );
+    assert_eq!(
+        (verdict.decision, verdict.roles),
+        (Decision::Deny(Reason::MissingRole), refs(&["bar"]))
+    );
+}
+
+#[test]
+fn equal_roles_and_a_superset_may_and_every_other_set_may_not() {
+    let alfred = account("alfred", &["foo", "bar"]);
+    for roles in [&["foo", "bar"][..], &["foo", "bar", "baz", "application"]] {
+        assert_eq!(
+            says(&spinnaker(), &alfred, &person("p", roles), &HERE),
+            Decision::Allow
+        );
+    }
+    for roles in [&[][..], &["bar"], &["foo"], &["baz"]] {
+        assert_eq!(
+            says(&spinnaker(), &alfred, &person("p", roles), &HERE),
+            Decision::Deny(Reason::MissingRole)
+        );
+    }
+}
+
+#[test]
+fn an_account_without_roles_is_usable_by_nobody() {
+    let everything = person("admin", &NAMES);
+    assert_eq!(
+        says(&spinnaker(), &account("alfred", &[]), &everything, &HERE),
+        Decision::Deny(Reason::NoRoles)
+    );
+    for need in [Need::Any, Need::Every] {
+        let empty = policy(vec![rule("*", Roles::Named(Vec::new()), need)]);
+        assert_eq!(
+            says(&empty, &account("alfred", &["foo"]), &everything, &HERE),
+            Decision::Deny(Reason::NoRoles)
+        );
+    }
+}
+
+#[test]
+fn each_reason_has_its_case() {
+    let apps = policy(vec![rule(
+        "deployer",
+        Roles::Named(refs(&["application"])),
+        Need::Any,
+    )]);
+    let deployer = account("deployer", &[]);
+    let bob = person("bob", &["application"]);
+    assert_eq!(says(&apps, &deployer, &bob, &HERE), Decision::Allow);
+    let deny = |reason| Decision::Deny(reason);
+    assert_eq!(
+        says(&apps, &deployer, &person("carol", &["foo"]), &HERE),
+        deny(Reason::NotInRole)
+    );
+    assert_eq!(
+        says(&apps, &account("jenkins", &[]), &bob, &HERE),
+        deny(Reason::NoRule)
+    );
+    assert_eq!(
+        says(
+            &apps,
+            &Account {
+                disabled: true,
+                ..deployer.clone()
+            },
+            &bob,
+            &HERE
+        ),
+        deny(Reason::AccountDisabled)
+    );
+    assert_eq!(
+        says(
+            &apps,
+            &Account {
+                expires: Some(HERE.now),
+                ..deployer.clone()
+            },
+            &bob,
+            &HERE
+        ),
+        deny(Reason::AccountExpired)
+    );
+    assert_eq!(
+        says(
+            &apps,
+            &deployer,
+            &Person {
+                disabled: true,
+                ..bob.clone()
+            },
+            &HERE
+        ),
+        deny(Reason::PersonDisabled)
+    );
+    assert_eq!(
+        says(
+            &apps,
+            &deployer,
+            &Person {
+                expires: Some(HERE.now),
+                ..bob.clone()
+            },
+            &HERE
+        ),
+        deny(Reason::PersonExpired)
+    );
+    let locked = Person {
+        locked_until: Some(HERE.now + 1),
+        ..bob.clone()
+    };
+    assert_eq!(says(&apps, &deployer, &locked, &HERE), deny(Reason::PersonLocked));
+    let unlocked = Person {
+        locked_until: Some(HERE.now),
+        ..bob.clone()
+    };
+    assert_eq!(says(&apps, &deployer, &unlocked, &HERE), Decision::Allow);
+    assert_eq!(
+        says(
+            &apps,
+            &deployer,
+            &bob,
+            &Circumstances {
+                service: Some("cron"),
+                ..HERE
+            }
+        ),
+        deny(Reason::ServiceNotAllowed)
+    );
+    for age in [Age(Some(3601)), Age(None)] {
+        assert_eq!(
+            says(&apps, &deployer, &bob, &Circumstances { age, ..HERE }),
+            deny(Reason::Stale)
+        );
+    }
+    assert_eq!(
+        says(
+            &apps,
+            &deployer,
+            &bob,
+            &Circumstances {
+                age: Age(Some(3600)),
+                ..HERE
+            }
+        ),
+        Decision::Allow
+    );
+    let unproven = Origin::Unproven(Reason::UnknownKey);
+    assert_eq!(
+        decide(&apps, &deployer, unproven, &HERE).decision,
+        deny(Reason::UnknownKey)
+    );
+}
+
+#[test]
+fn hosts_and_addresses_limit_a_rule() {
+    let mut only_web = rule("deployer", Roles::Named(refs(&["application"])), Need::Any);
+    only_web.hosts = vec![Pattern::new("web*.example.com")];
+    only_web.from = vec!["10.0.0.0/8".parse().unwrap()];
+    let (policy, deployer, bob) = (
+        policy(vec![only_web]),
+        account("deployer", &[]),
+        person("bob", &["application"]),
+    );
+    let inside = Circumstances {
+        source: Source::Address("10.1.2.3".parse().unwrap()),
+        ..HERE
+    };
+    assert_eq!(says(&policy, &deployer, &bob, &inside), Decision::Allow);
+    assert_eq!(
+        says(
+            &policy,
+            &deployer,
+            &bob,
+            &Circumstances {
+                source: Source::NotYetKnown,
+                ..HERE
+            }
+        ),
+        Decision::Allow
+    );
+    for source in [Source::Local, Source::Address("192.0.2.1".parse().unwrap())] {
+        let outside = Circumstances { source, ..HERE };
+        assert_eq!(
+            says(&policy, &deployer, &bob, &outside),
+            Decision::Deny(Reason::SourceNotAllowed)
+        );
+    }
+    let elsewhere = Circumstances {
+        hosts: &["db1", "db1.example.com"],
+        ..inside
+    };
+    assert_eq!(
+        says(&policy, &deployer, &bob, &elsewhere),
+        Decision::Deny(Reason::HostNotAllowed)
+    );
+}
+
+#[test]
+fn su_covers_su_with_a_login_shell_and_sudo_covers_sudo_i_and_nothing_covers_more() {
+    let apps = policy(vec![rule("*", Roles::Named(refs(&["application"])), Need::Any)]);
+    let bob = person("bob", &["application"]);
+    let through = |service| {
+        says(
+            &apps,
+            &account("deployer", &[]),
+            &bob,
+            &Circumstances {
+                service: Some(service),
+                ..HERE
+            },
+        )
+    };
+    for service in ["su", "su-l", "sudo", "sudo-i", "sshd"] {
+        assert_eq!(through(service), Decision::Allow, "{service}");
+    }
+    for service in ["", "SSHD", "runuser", "cron", "sudo-x", "systemd-user", "other"] {
+        assert_eq!(
+            through(service),
+            Decision::Deny(Reason::ServiceNotAllowed),
+            "{service}"
+        );
+    }
+}
+
+#[test]
+fn the_one_change_that_turns_a_decision_does_turn_it() {
+    let apps = policy(vec![rule(
+        "deployer",
+        Roles::Named(refs(&["application"])),
+        Need::Any,
+    )]);
+    let deployer = account("deployer", &[]);
+    let change = |person: &Person| flip(&apps, &deployer, person, &HERE);
+    assert_eq!(
+        change(&person("carol", &[])).as_deref(),
+        Some("add carol to application")
+    );
+    assert_eq!(
+        change(&person("bob", &["application"])).as_deref(),
+        Some("remove bob from application")
+    );
+    let two_steps = Person {
+        disabled: true,
+        ..person("carol", &[])
+    };
+    assert_eq!(change(&two_steps), None);
+    let traces = explain(&apps, &deployer, &person("carol", &[]), &HERE);
+    assert_eq!(traces.len(), 1);
+}
+
+fn any_person() -> impl Strategy<Value = Person> {
+    proptest::sample::subsequence(NAMES.to_vec(), 0..=NAMES.len()).prop_map(|roles| person("p", &roles))
+}
+
+fn any_rule() -> impl Strategy<Value = AccessRule> {
+    let roles = prop_oneof![
+        Just(Roles::MemberOf),
+        proptest::sample::subsequence(NAMES.to_vec(), 0..=NAMES.len())
+            .prop_map(|names| Roles::Named(refs(&names))),
+    ];
+    (
+        proptest::sample::select(vec!["*", "deployer", "alfred"]),
+        roles,
+        any::<bool>(),
+    )
+        .prop_map(|(accounts, roles, every)| {
+            rule(accounts, roles, if every { Need::Every } else { Need::Any })
+        })
+}
+
+proptest! {
+    #[test]
+    fn more_roles_never_turn_allow_into_deny(
+        rules in proptest::collection::vec(any_rule(), 0..5), less in any_person(), more in any_person(),
+        own in proptest::sample::subsequence(NAMES.to_vec(), 0..=NAMES.len()),
+    ) {
+        let (policy, deployer) = (policy(rules), account("deployer", &own));
+        let mut both = less.clone();
+        both.held.extend(more.held);
+        if says(&policy, &deployer, &less, &HERE) == Decision::Allow {
+            prop_assert_eq!(says(&policy, &deployer, &both, &HERE), Decision::Allow);
+        }
+    }
+
+    #[test]
+    fn nobody_without_roles_is_ever_allowed(rules in proptest::collection::vec(any_rule(), 0..5)) {
+        let verdict = decide(&policy(rules), &account("deployer", &["foo"]), Origin::Person(&person("p", &[])), &HERE);
+        prop_assert!(!verdict.is_allow());
+    }
+
+    #[test]
+    fn the_order_of_rules_and_roles_changes_no_decision(
+        mut rules in proptest::collection::vec(any_rule(), 0..5), mut who in any_person(),
+    ) {
+        let deployer = account("deployer", &["foo", "bar"]);
+        let before = says(&policy(rules.clone()), &deployer, &who, &HERE);
+        rules.reverse();
+        who.held.reverse();
+        prop_assert_eq!(says(&policy(rules), &deployer, &who, &HERE), before);
+    }
+
+    #[test]
+    fn whom_the_account_phase_denies_the_session_phase_denies_for_everybody(
+        rules in proptest::collection::vec(any_rule(), 0..5), who in any_person(), age in proptest::option::of(0u64..8000),
+    ) {
+        let (policy, deployer) = (policy(rules), account("deployer", &["foo"]));
+        let at = Circumstances { age: Age(age), ..HERE };
+        if !decide_target(&policy, &deployer, &at).is_allow() {
+            prop_assert!(!decide(&policy, &deployer, Origin::Person(&who), &at).is_allow());
+        }
+    }
+}
