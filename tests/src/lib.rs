@@ -1,1 +1,14 @@
-//! To come.
+//! The harness of the end-to-end tests and of the two commands `cargo demo` and `cargo verify`.
+//!
+//! Here: what drives real programs in private worlds. Not here: anything that decides, and unit tests of other crates.
+//! Nothing here is linked with svcauth: the tests drive what would be installed.
+
+pub mod artifacts;
+pub mod failure;
+pub mod keys;
+pub mod log;
+pub mod packages;
+pub mod program;
+pub mod runner;
+pub mod sshd;
+pub mod world;

@@ -1,0 +1,115 @@
+//! The distribution's programs that the tests drive: what is missing, and how it gets here.
+
+use std::time::Duration;
+
+use nix::unistd::geteuid;
+
+use crate::failure::{Context, Failure, Outcome, require};
+use crate::program::Program;
+
+/// What a run needs besides a Rust toolchain and a linker.
+pub const NEEDED: &[&str] = &[
+    "openssh-server",
+    "openssh-client",
+    "slapd",
+    "ldap-utils",
+    "sudo",
+    "login",
+    "util-linux",
+    "rsyslog",
+    "openssl",
+    "iproute2",
+    "libpam0g-dev",
+    "libssl-dev",
+    "pkg-config",
+];
+
+/// Starts no service while a package is set up, and is gone afterwards, also after an interruption. `$@` is for apt-get.
+const INSTALL: &str = r#"
+set -eu
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    trap 'exit 130' INT TERM HUP
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
+apt-get update -q
+apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
+"#;
+
+/// Fails with the next step when the caller is not root or the system has no apt.
+pub fn require_root() -> Outcome {
+    require(geteuid().is_root(), || {
+        "this needs root: it starts a real sshd in private namespaces and installs what is missing. Run it with sudo, \
+         or as root in a container or virtual machine."
+            .to_owned()
+    })
+}
+
+/// The packages of [`NEEDED`] that are not installed.
+pub fn missing() -> Outcome<Vec<String>> {
+    let query = Program::new("dpkg-query")
+        .args(&["-W", "-f", "${Package} ${db:Status-Status}\n"])
+        .args(NEEDED);
+    let known = query.run().map_err(|_| no_apt())?.stdout;
+    Ok(not_installed(&known))
+}
+
+/// Installs what is missing. `say` gets one sentence before anything is changed, and none when nothing is missing.
+pub fn ensure(say: impl Fn(&str)) -> Outcome {
+    let missing = missing()?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    require_root()?;
+    say(&format!(
+        "installing from the distribution: {}",
+        missing.join(" ")
+    ));
+    let install = Program::new("sh")
+        .args(&["-c", INSTALL, "install"])
+        .args(&missing);
+    let quiet = install
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .env("RUNLEVEL", "1");
+    let done = quiet.patience(Duration::from_secs(900)).run()?;
+    done.expect_ok().doing("apt-get install").map(drop)
+}
+
+fn not_installed(known: &str) -> Vec<String> {
+    let installed = |name: &str| {
+        known
+            .lines()
+            .any(|line| line.split_once(' ') == Some((name, "installed")))
+    };
+    NEEDED
+        .iter()
+        .filter(|name| !installed(name))
+        .map(|name| (*name).to_owned())
+        .collect()
+}
+
+fn no_apt() -> Failure {
+    Failure::new(format!(
+        "dpkg-query is not here: this runs on Debian and its relatives. It needs the programs of the packages {}.",
+        NEEDED.join(" ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_counts_only_when_it_is_fully_installed() {
+        let known = NEEDED
+            .iter()
+            .map(|name| format!("{name} installed\n"))
+            .collect::<String>();
+        assert!(not_installed(&known).is_empty());
+        let broken = known.replace("slapd installed", "slapd config-files");
+        assert_eq!(not_installed(&broken), ["slapd"]);
+        assert_eq!(not_installed("").len(), NEEDED.len());
+    }
+}

@@ -1,0 +1,403 @@
+//! Running programs: to the end with a time limit, or in the background until dropped.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::failure::{Context, Failure, Outcome, indent, require};
+
+/// How long a program may take when the caller says nothing.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a program left behind.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// The command line, for messages.
+    pub line: String,
+    /// The exit status 0..=255, or 128 + n when signal n ended it.
+    pub code: i32,
+    /// Standard output, invalid UTF-8 replaced.
+    pub stdout: String,
+    /// Standard error, invalid UTF-8 replaced.
+    pub stderr: String,
+    /// How long it ran.
+    pub took: Duration,
+}
+
+impl Ended {
+    /// Whether the exit status was 0.
+    pub fn ok(&self) -> bool {
+        self.code == 0
+    }
+
+    /// Itself when the exit status was 0, else a failure with all of its output.
+    pub fn expect_ok(self) -> Outcome<Self> {
+        self.expect_code(0)
+    }
+
+    /// Itself when the exit status was `code`, else a failure with all of its output.
+    pub fn expect_code(self, code: i32) -> Outcome<Self> {
+        require(self.code == code, || {
+            format!("expected exit status {code}\n{}", self.report())
+        })?;
+        Ok(self)
+    }
+
+    /// Itself when the exit status was not 0, else a failure with all of its output.
+    pub fn expect_refused(self) -> Outcome<Self> {
+        require(self.code != 0, || {
+            format!("expected a refusal\n{}", self.report())
+        })?;
+        Ok(self)
+    }
+
+    /// Standard output without its last line end.
+    pub fn text(&self) -> &str {
+        self.stdout.trim_end_matches('\n')
+    }
+
+    /// Command line, status and output, for a failure message.
+    pub fn report(&self) -> String {
+        let (out, err) = (indent(&self.stdout), indent(&self.stderr));
+        format!(
+            "$ {}\n  status {} after {:?}\n{out}{err}",
+            self.line, self.code, self.took
+        )
+    }
+}
+
+/// A command to run; a thin layer over [`Command`] that never inherits an environment.
+#[derive(Debug)]
+pub struct Program {
+    command: Command,
+    line: String,
+    input: Option<Vec<u8>>,
+    patience: Duration,
+}
+
+impl Program {
+    /// `name` is looked up in the usual system folders; the environment holds PATH, HOME, LANG and TERM only.
+    pub fn new(name: impl AsRef<OsStr>) -> Self {
+        let name = name.as_ref();
+        let mut command = Command::new(name);
+        clean_environment(&mut command);
+        Self {
+            command,
+            line: name.to_string_lossy().into_owned(),
+            input: None,
+            patience: PATIENCE,
+        }
+    }
+
+    /// The same with the caller's whole environment: for cargo, which needs it.
+    pub fn with_own_environment(name: impl AsRef<OsStr>) -> Self {
+        let name = name.as_ref();
+        let line = name.to_string_lossy().into_owned();
+        Self {
+            command: Command::new(name),
+            line,
+            input: None,
+            patience: PATIENCE,
+        }
+    }
+
+    /// A command made elsewhere; `line` names it in messages.
+    pub fn from_command(command: Command, line: &str) -> Self {
+        Self {
+            command,
+            line: line.to_owned(),
+            input: None,
+            patience: PATIENCE,
+        }
+    }
+
+    /// A word list: the program and its arguments.
+    pub fn from_words<S: AsRef<OsStr>>(words: &[S]) -> Outcome<Self> {
+        let (name, rest) = words
+            .split_first()
+            .ok_or_else(|| Failure::new("an empty command line"))?;
+        Ok(Self::new(name).args(rest))
+    }
+
+    /// One more argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        let arg = arg.as_ref();
+        self.line.push(' ');
+        self.line.push_str(&arg.to_string_lossy());
+        self.command.arg(arg);
+        self
+    }
+
+    /// Several more arguments.
+    #[must_use]
+    pub fn args<S: AsRef<OsStr>>(self, args: &[S]) -> Self {
+        args.iter().fold(self, Program::arg)
+    }
+
+    /// One environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// The folder to run in.
+    #[must_use]
+    pub fn dir(mut self, dir: impl AsRef<std::path::Path>) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// What to feed to standard input; nothing without it.
+    #[must_use]
+    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = Some(bytes.into());
+        self
+    }
+
+    /// How long the program may take before it is killed and the step fails.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Runs it to its end and keeps its output. Any exit status is a success here.
+    pub fn run(mut self) -> Outcome<Ended> {
+        let stdin = if self.input.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        };
+        self.command
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let started = Instant::now();
+        let mut child = self.command.spawn().doing(format!("run {}", self.line))?;
+        let feeder = feed(&mut child, self.input.take());
+        let out = drain(child.stdout.take());
+        let err = drain(child.stderr.take());
+        let status = wait_for(&mut child, self.patience);
+        let (stdout, stderr) = (collect(out), collect(err));
+        drop(feeder);
+        let took = started.elapsed();
+        let ended = Ended {
+            line: self.line,
+            code: status.map_or(-1, exit_code),
+            stdout,
+            stderr,
+            took,
+        };
+        let limit = self.patience;
+        require(status.is_some(), || {
+            format!("still running after {limit:?}, killed\n{}", ended.report())
+        })?;
+        Ok(ended)
+    }
+
+    /// Runs it with the caller's standard input, output and error.
+    pub fn run_in_sight(mut self) -> Outcome<ExitStatus> {
+        self.command.status().doing(format!("run {}", self.line))
+    }
+
+    /// Starts it in the background, output going to `log`; it is killed when the handle is dropped.
+    pub fn start(mut self, log: File) -> Outcome<Background> {
+        let err = log.try_clone()?;
+        self.command.stdin(Stdio::null()).stdout(log).stderr(err);
+        let child = self.command.spawn().doing(format!("start {}", self.line))?;
+        Ok(Background {
+            child,
+            line: self.line,
+        })
+    }
+}
+
+/// A program that runs until it is stopped or dropped.
+#[derive(Debug)]
+pub struct Background {
+    child: Child,
+    line: String,
+}
+
+impl Background {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The exit status when it has ended by itself.
+    pub fn ended(&mut self) -> Option<i32> {
+        self.child.try_wait().ok().flatten().map(exit_code)
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Outcome {
+        kill(as_pid(self.pid()), signal).doing(format!("send {signal} to {}", self.line))
+    }
+
+    /// Sends `signal` and waits for the end; SIGKILL follows when it takes too long.
+    pub fn stop(mut self, signal: Signal) -> Outcome<i32> {
+        self.signal(signal)?;
+        let status = wait_for(&mut self.child, Duration::from_secs(10));
+        status
+            .map(exit_code)
+            .ok_or_else(|| Failure::new(format!("{} did not end on {signal}", self.line)))
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self, patience: Duration) -> Outcome<i32> {
+        let status = wait_for(&mut self.child, patience);
+        status
+            .map(exit_code)
+            .ok_or_else(|| Failure::new(format!("{} runs on after {patience:?}", self.line)))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // An error means that it has ended, which is what we want.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A process id as nix wants it. Linux pids end at 2^22, so the fallback is never taken.
+pub fn as_pid(pid: u32) -> Pid {
+    Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX))
+}
+
+/// Calls `ready` until it gives a value or `patience` is over.
+pub fn wait_until<T>(what: &str, patience: Duration, mut ready: impl FnMut() -> Option<T>) -> Outcome<T> {
+    let end = Instant::now() + patience;
+    loop {
+        if let Some(value) = ready() {
+            return Ok(value);
+        }
+        require(Instant::now() < end, || format!("{what}: not after {patience:?}"))?;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn clean_environment(command: &mut Command) {
+    command
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", "/root")
+        .env("LANG", "C.UTF-8");
+    command.env("TERM", "dumb");
+}
+
+fn exit_code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+        .unwrap_or(-1)
+}
+
+/// Waits for the end; kills the child and returns nothing when that takes too long.
+fn wait_for(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
+    let end = Instant::now() + patience;
+    let mut pause = Duration::from_micros(500);
+    loop {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status);
+        }
+        if Instant::now() >= end {
+            let _ = child.kill();
+            let _ = child.wait();
+            return None;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(10));
+    }
+}
+
+fn feed(child: &mut Child, input: Option<Vec<u8>>) -> Option<JoinHandle<()>> {
+    let mut stdin = child.stdin.take()?;
+    let bytes = input?;
+    // A program may end without reading all of it.
+    Some(std::thread::spawn(move || drop(stdin.write_all(&bytes))))
+}
+
+/// Reads in a thread, so that a program with much output never waits for us.
+fn drain<R: Read + Send + 'static>(source: Option<R>) -> std::sync::mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    if let Some(mut source) = source {
+        std::thread::spawn(move || {
+            let mut chunk = [0; 16384];
+            while let Ok(n @ 1..) = source.read(&mut chunk) {
+                let part = chunk.get(..n).unwrap_or_default().to_vec();
+                if sender.send(part).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    receiver
+}
+
+/// All the output up to its end, or up to 300 ms of silence: a child that a program left in the background may hold
+/// the pipe open for ever.
+fn collect(source: std::sync::mpsc::Receiver<Vec<u8>>) -> String {
+    let mut bytes = Vec::new();
+    while let Ok(part) = source.recv_timeout(Duration::from_millis(300)) {
+        bytes.extend_from_slice(&part);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_status_and_input_are_kept_apart() {
+        let ended = Program::new("sh")
+            .args(&["-c", "cat; echo oops >&2; exit 3"])
+            .input("hello")
+            .run()
+            .unwrap();
+        assert_eq!(
+            (ended.code, ended.stdout.as_str(), ended.stderr.as_str()),
+            (3, "hello", "oops\n")
+        );
+    }
+
+    #[test]
+    fn a_program_that_takes_too_long_is_killed_and_named() {
+        let slow = Program::new("sleep")
+            .arg("30")
+            .patience(Duration::from_millis(50));
+        let text = slow.run().unwrap_err().to_string();
+        assert!(
+            text.contains("still running") && text.contains("sleep 30"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn death_by_signal_is_reported_as_the_shell_does() {
+        assert_eq!(
+            Program::new("sh").args(&["-c", "kill -9 $$"]).run().unwrap().code,
+            137
+        );
+    }
+
+    #[test]
+    fn the_callers_environment_does_not_reach_the_program() {
+        let seen = Program::new("env").run().unwrap().stdout;
+        assert!(
+            seen.contains("LANG=C.UTF-8") && !seen.contains("CARGO_"),
+            "{seen}"
+        );
+    }
+}
