@@ -1,0 +1,312 @@
+//! `[directory]`: where the entries come from, how safe the way is, and when they are fetched again.
+
+use super::check::Check;
+use super::error::ConfigError;
+use super::raw;
+use super::uri::DirectoryUri;
+use core::ops::Range;
+use core::time::Duration;
+use std::boxed::Box;
+use std::format;
+use std::path::PathBuf;
+use std::string::String;
+use std::vec::Vec;
+use toml::Spanned;
+
+/// Where the entries come from, and when they are fetched again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory {
+    /// The sort of directory and how to reach it.
+    pub kind: DirectoryKind,
+    /// Time between two fetches where the server cannot push; at least one second.
+    pub refresh: Duration,
+    /// Time between two complete fetches; at least `refresh`.
+    pub full_refresh: Duration,
+    /// Longest wait for one answer of the server.
+    pub timeout: Duration,
+}
+
+/// The sort of directory. Active Directory is known to the configuration, and refused by this version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DirectoryKind {
+    /// One LDIF file.
+    Ldif {
+        /// Its path.
+        file: PathBuf,
+    },
+    /// An LDAP server with an RFC 2307 or rfc2307bis schema.
+    Ldap(Box<LdapDirectory>),
+}
+
+impl DirectoryKind {
+    /// The value of `kind` in the file.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Ldif { .. } => "ldif",
+            Self::Ldap(_) => "ldap",
+        }
+    }
+}
+
+/// How to reach an LDAP server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LdapDirectory {
+    /// Servers, tried in this order; at least one.
+    pub uris: Vec<DirectoryUri>,
+    /// As whom to read.
+    pub bind: Bind,
+    /// How the way is protected; has no bearing on `ldapi` URIs.
+    pub tls: Tls,
+    /// The only certificate authorities that count; without it, those of the system.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// As whom to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bind {
+    /// As nobody in particular.
+    Anonymous,
+    /// With a DN and a password.
+    Simple {
+        /// The DN.
+        dn: String,
+        /// The file whose first line is the password.
+        password_file: PathBuf,
+    },
+    /// As the user that the daemon runs as (SASL EXTERNAL); only over `ldapi`.
+    External,
+}
+
+/// How the way to the server is protected. Certificate and host name are checked in both cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// TLS from the first byte.
+    Ldaps,
+    /// StartTLS, before anything else is said.
+    StartTls,
+    /// Not at all: only for `ldapi` and loopback addresses.
+    Off,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Ldif,
+    Ldap,
+    Ad,
+}
+
+pub(super) fn check(check: Check<'_>, raw: Spanned<raw::Directory>) -> Result<Directory, ConfigError> {
+    let section = raw.span();
+    let mut raw = raw.into_inner();
+    let refresh_span = raw
+        .full_refresh
+        .as_ref()
+        .or(raw.refresh.as_ref())
+        .map_or(0..0, Spanned::span);
+    let refresh = check.duration(raw.refresh.take(), Duration::from_secs(15))?;
+    let full_refresh = check.duration(raw.full_refresh.take(), Duration::from_secs(6 * 3600))?;
+    if full_refresh < refresh {
+        return Err(check.0.error(
+            refresh_span,
+            "full_refresh is shorter than refresh; make it at least as long",
+        ));
+    }
+    let timeout = check.duration(raw.timeout.take(), Duration::from_secs(30))?;
+    Ok(Directory {
+        kind: kind(check, section, raw)?,
+        refresh,
+        full_refresh,
+        timeout,
+    })
+}
+
+fn kind(
+    check: Check<'_>,
+    section: Range<usize>,
+    mut raw: raw::Directory,
+) -> Result<DirectoryKind, ConfigError> {
+    let span = raw.kind.as_ref().map_or_else(|| section.clone(), Spanned::span);
+    let kinds = [("ldif", Kind::Ldif), ("ldap", Kind::Ldap), ("ad", Kind::Ad)];
+    match check.one_of(raw.kind.take(), "kind", &kinds)? {
+        None => Err(check.0.error(
+            span,
+            "[directory] has no kind; add kind = \"ldif\" or kind = \"ldap\"",
+        )),
+        Some(Kind::Ad) => {
+            let hint = "this version does not offer kind = \"ad\"; use \"ldap\" with the controllers as uris and posix attributes";
+            Err(check.0.error(span, hint))
+        }
+        Some(Kind::Ldif) => {
+            let foreign = [
+                ("bind", raw.bind),
+                ("bind_dn", raw.bind_dn),
+                ("bind_password_file", raw.bind_password_file),
+                ("tls", raw.tls),
+                ("ca_file", raw.ca_file),
+                ("domain", raw.domain),
+                ("site", raw.site),
+            ];
+            let uris = raw.uris.map(|uris| ("uris", uris.span()));
+            refuse(check, "ldif", uris.into_iter().chain(spans(foreign)))?;
+            let default = || Ok(PathBuf::from("/etc/svcauth/directory.ldif"));
+            Ok(DirectoryKind::Ldif {
+                file: raw.file.map_or_else(default, |path| check.path(path))?,
+            })
+        }
+        Some(Kind::Ldap) => {
+            let foreign = [
+                ("file", raw.file.take()),
+                ("domain", raw.domain.take()),
+                ("site", raw.site.take()),
+            ];
+            refuse(check, "ldap", spans(foreign))?;
+            Ok(DirectoryKind::Ldap(Box::new(ldap(check, section, raw)?)))
+        }
+    }
+}
+
+fn spans<const N: usize>(
+    keys: [(&'static str, raw::Text); N],
+) -> impl Iterator<Item = (&'static str, Range<usize>)> {
+    keys.into_iter()
+        .filter_map(|(key, value)| Some((key, value?.span())))
+}
+
+/// A key that means nothing for this kind would be a setting that silently does nothing.
+fn refuse(
+    check: Check<'_>,
+    kind: &str,
+    mut keys: impl Iterator<Item = (&'static str, Range<usize>)>,
+) -> Result<(), ConfigError> {
+    keys.next().map_or(Ok(()), |(key, span)| {
+        Err(check.0.error(
+            span,
+            format!("{key} has no meaning with kind = \"{kind}\"; take it out"),
+        ))
+    })
+}
+
+fn ldap(check: Check<'_>, section: Range<usize>, raw: raw::Directory) -> Result<LdapDirectory, ConfigError> {
+    let words = [
+        ("ldaps", Tls::Ldaps),
+        ("starttls", Tls::StartTls),
+        ("off", Tls::Off),
+    ];
+    let tls = check.one_of(raw.tls, "tls", &words)?.unwrap_or(Tls::Ldaps);
+    let Some(uris) = raw.uris else {
+        let hint = "kind = \"ldap\" needs uris = [\"ldaps://ldap.example.com\"]";
+        return Err(check.0.error(section, hint));
+    };
+    let uris = check.items(
+        uris,
+        "the list of uris is empty; name at least one server",
+        |text| uri(check, text, tls),
+    )?;
+    let bind_span = raw.bind.as_ref().map_or(section, Spanned::span);
+    let bind = bind(
+        check,
+        bind_span.clone(),
+        raw.bind,
+        raw.bind_dn,
+        raw.bind_password_file,
+    )?;
+    let all_ldapi = uris.iter().all(|uri| matches!(uri, DirectoryUri::Ldapi { .. }));
+    if bind == Bind::External && !all_ldapi {
+        let hint = "bind = \"external\" needs ldapi:// in every one of the uris";
+        return Err(check.0.error(bind_span, hint));
+    }
+    if let (Some(ca_file), true) = (&raw.ca_file, tls == Tls::Off || all_ldapi) {
+        return Err(check.0.error(
+            ca_file.span(),
+            "ca_file has no effect, because no connection uses TLS; take it out",
+        ));
+    }
+    let ca_file = raw.ca_file.map(|path| check.path(path)).transpose()?;
+    Ok(LdapDirectory {
+        uris,
+        bind,
+        tls,
+        ca_file,
+    })
+}
+
+fn uri(check: Check<'_>, text: Spanned<String>, tls: Tls) -> Result<DirectoryUri, ConfigError> {
+    let shown = text.get_ref().escape_default();
+    let Some(uri) = DirectoryUri::parse(text.get_ref()) else {
+        let hint =
+            "expected ldaps://HOST, ldap://HOST (with or without :PORT) or ldapi://%2Fpath%2Fto%2Fsocket";
+        return Err(check
+            .0
+            .error(text.span(), format!("\"{shown}\" is no LDAP URI; {hint}")));
+    };
+    let DirectoryUri::Host { ldaps, .. } = &uri else {
+        return Ok(uri);
+    };
+    let fault = match (ldaps, tls) {
+        (true, Tls::Ldaps) | (false, Tls::StartTls) => return Ok(uri),
+        (false, Tls::Off) if uri.is_local() => return Ok(uri),
+        (false, Tls::Off) => {
+            "tls = \"off\" is only for ldapi:// and loopback addresses; use \"ldaps\" or \"starttls\""
+        }
+        (false, Tls::Ldaps) => {
+            "begins with ldap://, but tls is \"ldaps\"; write ldaps:// or set tls = \"starttls\""
+        }
+        (true, Tls::StartTls | Tls::Off) => {
+            "begins with ldaps://, but tls is not \"ldaps\"; change one of the two"
+        }
+    };
+    Err(check.0.error(text.span(), format!("\"{shown}\": {fault}")))
+}
+
+#[derive(Clone, Copy)]
+enum BindWord {
+    Anonymous,
+    Simple,
+    External,
+    Gssapi,
+}
+
+fn bind(
+    check: Check<'_>,
+    place: Range<usize>,
+    word: raw::Text,
+    dn: raw::Text,
+    password_file: raw::Text,
+) -> Result<Bind, ConfigError> {
+    let words = [
+        ("anonymous", BindWord::Anonymous),
+        ("simple", BindWord::Simple),
+        ("external", BindWord::External),
+        ("gssapi", BindWord::Gssapi),
+    ];
+    let unused = dn.as_ref().or(password_file.as_ref()).map(Spanned::span);
+    let bind = match check.one_of(word, "bind", &words)?.unwrap_or(BindWord::Anonymous) {
+        BindWord::Gssapi => {
+            return Err(check.0.error(
+                place,
+                "this version does not offer bind = \"gssapi\"; use \"simple\" or \"external\"",
+            ));
+        }
+        BindWord::Simple => {
+            let (Some(dn), Some(file)) = (check.filled(dn)?, password_file) else {
+                let hint =
+                    "bind = \"simple\" needs bind_dn and bind_password_file; an empty password is never sent";
+                return Err(check.0.error(place, hint));
+            };
+            return Ok(Bind::Simple {
+                dn,
+                password_file: check.path(file)?,
+            });
+        }
+        BindWord::Anonymous => Bind::Anonymous,
+        BindWord::External => Bind::External,
+    };
+    match unused {
+        Some(span) => Err(check.0.error(
+            span,
+            "bind_dn and bind_password_file are only for bind = \"simple\"",
+        )),
+        None => Ok(bind),
+    }
+}

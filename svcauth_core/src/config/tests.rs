@@ -1,0 +1,194 @@
+//! The file of the manual is read as the manual says, and every fault gets its place and its next step.
+
+use super::{Audit, Bind, Config, DirectoryKind, DirectoryUri, Need, Roles, Tls};
+use std::path::{Path, PathBuf};
+use std::string::{String, ToString};
+use std::vec;
+use std::{format, vec::Vec};
+
+/// The two lines that no configuration may lack.
+const RULE: &str = "[[access]]\naccounts = [\"deployer\"]\nroles = [\"application\"]\n";
+
+const LDAP: &str = r#"
+[directory]
+kind = "ldap"
+uris = ["ldaps://ldap1.example.com", "ldaps://[2001:db8::1]:1636/", "ldapi://%2Frun%2Fslapd%2Fldapi"]
+bind = "simple"
+bind_dn = "cn=svcauth,dc=example,dc=com"
+bind_password_file = "/etc/svcauth/bind.secret"
+ca_file = "/etc/ssl/certs/ca-certificates.crt"
+refresh = "1m"
+[accounts]
+base = "ou=accounts,dc=example,dc=com"
+local_accounts = ["postgres"]
+[groups]
+base = "ou=groups,dc=example,dc=com"
+member = ["uniqueMember"]
+[people]
+base = "ou=people,dc=example,dc=com"
+[certificates]
+trusted_ca = ["/etc/svcauth/user_ca.pub"]
+key_id = "{login}@example.com"
+[limits]
+audit = "best_effort"
+[[access]]
+accounts = ["*"]
+roles_from = "memberOf"
+need = "every"
+services = ["sshd"]
+hosts = ["web*"]
+from = ["10.0.0.0/8", "::1"]
+"#;
+
+fn error(text: &str) -> String {
+    Config::parse(text)
+        .map(|config| format!("no error: {config:?}"))
+        .unwrap_or_else(|error| error.to_string())
+}
+
+#[test]
+fn the_smallest_file_has_every_default_of_the_manual() {
+    let config = Config::parse(&format!("[directory]\nkind = \"ldif\"\n{RULE}")).unwrap();
+    assert_eq!(
+        config.directory.kind,
+        DirectoryKind::Ldif {
+            file: PathBuf::from("/etc/svcauth/directory.ldif")
+        }
+    );
+    assert_eq!(config.directory.refresh.as_secs(), 15);
+    assert_eq!(config.directory.full_refresh.as_secs(), 6 * 3600);
+    assert_eq!(config.directory.timeout.as_secs(), 30);
+    assert_eq!(
+        config.accounts.search.filter.to_string(),
+        "(objectClass=posixAccount)"
+    );
+    assert_eq!(config.accounts.id_range.to_string(), "7000-7999");
+    assert_eq!(config.accounts.home_of("deployer"), "/home/deployer");
+    assert_eq!(config.accounts.shell, "/bin/bash");
+    assert_eq!(config.groups.member, ["member", "memberUid"]);
+    assert_eq!(config.people.login, "uid");
+    assert_eq!(config.people.ssh_key, ["sshPublicKey", "altSecurityIdentities"]);
+    assert_eq!(config.people.principal, ["krbPrincipalName", "userPrincipalName"]);
+    assert_eq!(config.certificates.trusted_ca, Vec::<PathBuf>::new());
+    assert_eq!(
+        (config.limits.max_stale.as_secs(), config.limits.audit),
+        (86_400, Audit::Required)
+    );
+    let [rule] = config.access.as_slice() else {
+        panic!("one rule")
+    };
+    assert_eq!((rule.line, rule.need), (3, Need::Any));
+    assert_eq!(rule.roles, Roles::Named(vec!["application".to_string()]));
+    assert_eq!(rule.services, ["sshd", "su", "sudo", "login"]);
+    assert!(rule.hosts.is_empty() && rule.from.is_empty());
+}
+
+#[test]
+fn an_ldap_file_is_read_as_it_is_written() {
+    let config = Config::parse(LDAP).unwrap();
+    let DirectoryKind::Ldap(ldap) = &config.directory.kind else {
+        panic!("ldap")
+    };
+    let shown: Vec<String> = ldap.uris.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        shown,
+        [
+            "ldaps://ldap1.example.com:636",
+            "ldaps://[2001:db8::1]:1636",
+            "ldapi:///run/slapd/ldapi"
+        ]
+    );
+    assert_eq!(ldap.tls, Tls::Ldaps);
+    assert!(matches!(&ldap.bind, Bind::Simple { dn, .. } if dn == "cn=svcauth,dc=example,dc=com"));
+    assert_eq!(config.certificates.key_id_line, 20);
+    let managed = config.managed();
+    assert!(managed.covers("postgres", 105) && managed.covers("x", 7001));
+    assert!(!managed.covers("root", 0) && !managed.covers("postgres", 0) && !managed.covers("x", 1000));
+    let [rule] = config.access.as_slice() else {
+        panic!("one rule")
+    };
+    assert_eq!(
+        (rule.line, &rule.roles, rule.need),
+        (23, &Roles::MemberOf, Need::Every)
+    );
+    assert!(
+        rule.from
+            .iter()
+            .any(|net| net.contains("10.9.8.7".parse().unwrap()))
+    );
+}
+
+#[test]
+fn loopback_is_recognised_in_every_spelling_and_nothing_else_is() {
+    for (uri, local) in [
+        ("ldap://localhost", true),
+        ("ldap://127.1.2.3:10389", true),
+        ("ldap://[::1]", true),
+        ("ldap://[::ffff:127.0.0.1]", true),
+        ("ldapi://%2Fx", true),
+        ("ldap://localhost.example.com", false),
+        ("ldap://10.0.0.1", false),
+        ("ldap://127.0.0.1.example.com", false),
+    ] {
+        assert_eq!(
+            DirectoryUri::parse(uri).map(|uri| uri.is_local()),
+            Some(local),
+            "{uri}"
+        );
+    }
+    for bad in [
+        "ldap://",
+        "http://x",
+        "ldap://x:0",
+        "ldap://x:65536",
+        "ldap://a@b",
+        "ldap://x/dc=y",
+        "ldapi://x",
+        "ldap://[::1",
+        "ldapi://%2",
+        "ldapi://%2Fa%00",
+    ] {
+        assert_eq!(DirectoryUri::parse(bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn an_error_names_the_file_when_it_is_told() {
+    let error = Config::parse("")
+        .unwrap_err()
+        .with_path(Path::new("/etc/svcauth/svcauth.toml"));
+    assert_eq!(
+        error.to_string(),
+        "/etc/svcauth/svcauth.toml: line 1, column 1: the section [directory] is missing; \
+         it is the one section that every configuration needs"
+    );
+    assert_eq!((error.line(), error.column()), (1, 1));
+}
+
+#[test]
+fn every_faulty_file_gets_its_place_its_fault_and_its_next_step() {
+    // Each case of the file: the configuration, then a line `=== MESSAGE`.
+    let mut text = String::new();
+    let mut cases = 0;
+    for line in include_str!("faults.txt").lines() {
+        match line.strip_prefix("=== ") {
+            Some(message) => {
+                assert_eq!(error(&text), message, "{text}");
+                text.clear();
+                cases += 1;
+            }
+            None => text = text + line + "\n",
+        }
+    }
+    assert!(cases > 50 && text.is_empty(), "{cases}");
+}
+
+#[test]
+fn an_empty_list_of_roles_is_kept_as_a_rule_that_allows_nobody() {
+    let config =
+        Config::parse("[directory]\nkind = \"ldif\"\n[[access]]\naccounts = [\"*\"]\nroles = []\n").unwrap();
+    assert_eq!(
+        config.access.first().map(|rule| &rule.roles),
+        Some(&Roles::Named(Vec::new()))
+    );
+}
