@@ -1,1 +1,11 @@
-//! To come.
+//! What svcauth must ask the host: snapshot files, clocks, the log sockets, the session registry.
+//!
+//! Belongs here: whatever the PAM module, the daemon and the `svcauth` command all need of the operating system. Never
+//! here: deciding (that is `svcauth_core`), the network, threads. The fixed paths of design and packages are in [`paths`].
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod confirmed;
+pub mod managed;
+pub mod paths;
+pub mod snapshot_file;

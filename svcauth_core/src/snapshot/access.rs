@@ -323,7 +323,7 @@ fn read_network(from: &mut Reader<'_>) -> Result<Network, Invalid> {
     Network::new(address, from.u8()?).map_err(|_| Invalid::Structure)
 }
 
-fn write_roles(out: &mut Writer, roles: &Vec<RoleRef>) {
+fn write_roles(out: &mut Writer, roles: &[RoleRef]) {
     out.list(roles, |out, role| out.u32(role.0));
 }
 

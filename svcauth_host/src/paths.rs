@@ -1,0 +1,20 @@
+//! The paths that scripts and other people's tools rely on. Nothing is taken from the environment.
+
+/// The configuration.
+pub const CONFIG: &str = "/etc/svcauth/svcauth.toml";
+/// The directory of the published state.
+pub const STATE_DIR: &str = "/var/lib/svcauth";
+/// What NSS answers; mode 0644.
+pub const ACCOUNTS_SNAPSHOT: &str = "/var/lib/svcauth/accounts.snap";
+/// What decisions need; mode 0640, root:svcauth.
+pub const ACCESS_SNAPSHOT: &str = "/var/lib/svcauth/access.snap";
+/// When the directory last confirmed the published state; mode 0640, root:svcauth.
+pub const CONFIRMED: &str = "/var/lib/svcauth/confirmed";
+/// What was managed when the configuration could last be read; mode 0644.
+pub const LAST_MANAGED: &str = "/var/lib/svcauth/managed";
+/// The daemon's socket; mode 0666, the peer's credentials decide.
+pub const SOCKET: &str = "/run/svcauth/svcauthd.sock";
+/// One file per session; mode 0700.
+pub const SESSIONS_DIR: &str = "/run/svcauth/sessions";
+/// The user that the worker and the keys command run as.
+pub const USER: &str = "svcauth";

@@ -1,0 +1,121 @@
+//! Opening what root published, and nothing else: a regular file, owned by root, writable by nobody else.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+use svcauth_core::snapshot::access::AccessSnapshot;
+use svcauth_core::snapshot::{FileKind, Invalid, ReadAt, Snapshot, Unreadable};
+
+use crate::paths;
+
+/// A file that only root can have written. Read by pread(2), never mapped: a cut file is an error and no SIGBUS.
+#[derive(Debug)]
+pub struct SnapshotFile(File);
+
+impl ReadAt for SnapshotFile {
+    fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), Unreadable> {
+        self.0.read_exact_at(into, offset).map_err(|_| Unreadable)
+    }
+}
+
+/// Why a published file cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SnapshotError {
+    /// There is no such file.
+    Missing,
+    /// There is one, and it cannot be trusted.
+    Untrusted(&'static str),
+    /// There is one, and it is damaged.
+    Invalid(Invalid),
+    /// The operating system refused it, with its words.
+    Refused(String),
+}
+
+impl fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str(
+                "there is no snapshot; is svcauthd running, and has it reached the directory once?",
+            ),
+            Self::Untrusted(why) => write!(f, "{why}; remove it and run: systemctl restart svcauthd"),
+            Self::Invalid(why) => write!(f, "{why}; remove it and run: systemctl restart svcauthd"),
+            Self::Refused(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for SnapshotError {}
+
+impl From<Invalid> for SnapshotError {
+    fn from(why: Invalid) -> Self {
+        Self::Invalid(why)
+    }
+}
+
+/// Opens `access.snap`.
+///
+/// # Errors
+/// [`SnapshotError`].
+pub fn open_access() -> Result<AccessSnapshot<SnapshotFile>, SnapshotError> {
+    let (file, len) = open_trusted(Path::new(paths::ACCESS_SNAPSHOT))?;
+    Ok(AccessSnapshot::open(SnapshotFile(file), len)?)
+}
+
+/// Opens `accounts.snap`.
+///
+/// # Errors
+/// [`SnapshotError`].
+pub fn open_accounts() -> Result<Snapshot<SnapshotFile>, SnapshotError> {
+    let (file, len) = open_trusted(Path::new(paths::ACCOUNTS_SNAPSHOT))?;
+    Ok(Snapshot::open(SnapshotFile(file), len, FileKind::Accounts)?)
+}
+
+/// A small text file that only root can have written, at most `max` bytes long.
+///
+/// # Errors
+/// [`SnapshotError`].
+pub fn read_trusted(path: &Path, max: u64) -> Result<String, SnapshotError> {
+    let (file, len) = open_trusted(path)?;
+    if len > max {
+        return Err(SnapshotError::Untrusted("it is longer than it may be"));
+    }
+    let mut text = String::new();
+    file.take(max)
+        .read_to_string(&mut text)
+        .map_err(|error| SnapshotError::Refused(error.to_string()))?;
+    Ok(text)
+}
+
+/// Opens a file and checks who can have written it; never waits (FIFO), never follows a link.
+fn open_trusted(path: &Path) -> Result<(File, u64), SnapshotError> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = match OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(path)
+    {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(SnapshotError::Missing),
+        Err(error) if error.raw_os_error() == Some(nix::errno::Errno::ELOOP as i32) => {
+            return Err(SnapshotError::Untrusted("it is a symbolic link"));
+        }
+        Err(error) => return Err(SnapshotError::Refused(error.to_string())),
+    };
+    let meta = file
+        .metadata()
+        .map_err(|error| SnapshotError::Refused(error.to_string()))?;
+    if !meta.file_type().is_file() {
+        return Err(SnapshotError::Untrusted("it is not a regular file"));
+    }
+    if meta.uid() != 0 {
+        return Err(SnapshotError::Untrusted("it is not owned by root"));
+    }
+    if meta.mode() & 0o022 != 0 {
+        return Err(SnapshotError::Untrusted("it is writable by others than root"));
+    }
+    Ok((file, meta.len()))
+}
