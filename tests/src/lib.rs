@@ -4,11 +4,15 @@
 //! Nothing here is linked with svcauth: the tests drive what would be installed.
 
 pub mod artifacts;
+pub mod daemon;
+pub mod directory;
 pub mod failure;
 pub mod keys;
 pub mod log;
 pub mod packages;
 pub mod program;
 pub mod runner;
+pub mod site;
+pub mod slapd;
 pub mod sshd;
 pub mod world;

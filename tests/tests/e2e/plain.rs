@@ -3,12 +3,15 @@
 use std::path::Path;
 
 use svcauth_tests::cases;
+use svcauth_tests::directory::{Directory, Schema, group_dn};
 use svcauth_tests::failure::{Outcome, require, require_contains, require_eq};
 use svcauth_tests::program::Program;
+use svcauth_tests::slapd::Slapd;
 use svcauth_tests::sshd::Sshd;
 use svcauth_tests::world::World;
 
-cases!("plain": a_local_user_logs_in_and_the_log_says_so, a_wrong_key_is_refused, the_machine_is_out_of_reach);
+cases!("plain": a_local_user_logs_in_and_the_log_says_so, a_wrong_key_is_refused, the_machine_is_out_of_reach,
+    slapd_answers_over_tls_in_both_schemas, a_blackholed_slapd_answers_nobody, a_frozen_slapd_accepts_and_says_nothing);
 
 fn a_local_user_logs_in_and_the_log_says_so(world: &mut World) -> Outcome {
     world.local_user("local", 1010)?;
@@ -41,11 +44,12 @@ fn the_machine_is_out_of_reach(world: &mut World) -> Outcome {
     require(!Path::new("/run/systemd/system").exists(), || {
         "the machine's /run shows".to_owned()
     })?;
-    let routes = Program::new("ip")
-        .args(&["route", "show", "table", "all", "scope", "global"])
-        .run()?
-        .expect_ok()?;
-    require_eq("the routes to elsewhere", routes.text(), "")?;
+    for family in ["-4", "-6"] {
+        let routes = Program::new("ip")
+            .args(&[family, "route", "show", "default"])
+            .run()?;
+        require_eq("the routes to elsewhere", routes.text(), "")?;
+    }
     let processes = std::fs::read_dir("/proc")?
         .flatten()
         .filter(|entry| entry.path().join("exe").exists())
@@ -53,4 +57,60 @@ fn the_machine_is_out_of_reach(world: &mut World) -> Outcome {
     require(processes < 10, || {
         format!("{processes} processes: the machine's own show")
     })
+}
+
+/// Asks over TLS, with certificate and host name checked, in at most three seconds.
+fn ask_over_tls() -> Outcome<bool> {
+    let reader = [
+        "-x",
+        "-D",
+        "cn=svcauth,ou=system,dc=example,dc=com",
+        "-w",
+        "reader of the directory",
+    ];
+    let search =
+        Program::new("timeout").args(&["3", "ldapsearch", "-LLL", "-H", "ldaps://ldap1.example.com"]);
+    let search = search.args(&reader).args(&["-b", &group_dn("application"), "cn"]);
+    let search = search
+        .env("LDAPTLS_CACERT", "/run/world/slapd/ca.pem")
+        .env("LDAPTLS_REQCERT", "demand");
+    Ok(search.run()?.stdout.contains("cn: application"))
+}
+
+fn slapd_answers_over_tls_in_both_schemas(world: &mut World) -> Outcome {
+    for (schema, member) in [
+        (Schema::Rfc2307bis, "member: uid=bob,ou=people"),
+        (Schema::Rfc2307, "memberUid: bob"),
+    ] {
+        let slapd = Slapd::start(world, &Directory::example(), schema)?;
+        let group = slapd.search(&["-b", &group_dn("application")])?;
+        require_contains("the group", &group.stdout, member)?;
+        require(ask_over_tls()?, || "no answer over TLS".to_owned())?;
+        slapd.stop()?;
+        std::fs::remove_dir_all("/run/world/slapd")?;
+        Program::new("ip")
+            .args(&["addr", "flush", "to", "10.77.0.1", "dev", "lo"])
+            .run()?
+            .expect_ok()?;
+    }
+    Ok(())
+}
+
+fn a_blackholed_slapd_answers_nobody(world: &mut World) -> Outcome {
+    let slapd = Slapd::start(world, &Directory::example(), Schema::Rfc2307bis)?;
+    require(ask_over_tls()?, || "no answer before".to_owned())?;
+    slapd.blackhole()?;
+    require(!ask_over_tls()?, || "an answer out of the black hole".to_owned())?;
+    slapd.leave_blackhole()?;
+    require(ask_over_tls()?, || "no answer afterwards".to_owned())
+}
+
+fn a_frozen_slapd_accepts_and_says_nothing(world: &mut World) -> Outcome {
+    let slapd = Slapd::start(world, &Directory::example(), Schema::Rfc2307bis)?;
+    require(ask_over_tls()?, || "no answer before".to_owned())?;
+    slapd.freeze()?;
+    std::net::TcpStream::connect("10.77.0.1:636")?;
+    require(!ask_over_tls()?, || "an answer of a frozen server".to_owned())?;
+    slapd.thaw()?;
+    require(ask_over_tls()?, || "no answer afterwards".to_owned())
 }

@@ -7,8 +7,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+mod background;
+
+pub use background::{Background, as_pid};
 
 use crate::failure::{Context, Failure, Outcome, indent, require};
 
@@ -213,65 +214,8 @@ impl Program {
         let err = log.try_clone()?;
         self.command.stdin(Stdio::null()).stdout(log).stderr(err);
         let child = self.command.spawn().doing(format!("start {}", self.line))?;
-        Ok(Background {
-            child,
-            line: self.line,
-        })
+        Ok(Background::new(child, self.line))
     }
-}
-
-/// A program that runs until it is stopped or dropped.
-#[derive(Debug)]
-pub struct Background {
-    child: Child,
-    line: String,
-}
-
-impl Background {
-    /// Its process id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// The exit status when it has ended by itself.
-    pub fn ended(&mut self) -> Option<i32> {
-        self.child.try_wait().ok().flatten().map(exit_code)
-    }
-
-    /// Sends a signal.
-    pub fn signal(&self, signal: Signal) -> Outcome {
-        kill(as_pid(self.pid()), signal).doing(format!("send {signal} to {}", self.line))
-    }
-
-    /// Sends `signal` and waits for the end; SIGKILL follows when it takes too long.
-    pub fn stop(mut self, signal: Signal) -> Outcome<i32> {
-        self.signal(signal)?;
-        let status = wait_for(&mut self.child, Duration::from_secs(10));
-        status
-            .map(exit_code)
-            .ok_or_else(|| Failure::new(format!("{} did not end on {signal}", self.line)))
-    }
-
-    /// Waits for its end.
-    pub fn wait(mut self, patience: Duration) -> Outcome<i32> {
-        let status = wait_for(&mut self.child, patience);
-        status
-            .map(exit_code)
-            .ok_or_else(|| Failure::new(format!("{} runs on after {patience:?}", self.line)))
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        // An error means that it has ended, which is what we want.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A process id as nix wants it. Linux pids end at 2^22, so the fallback is never taken.
-pub fn as_pid(pid: u32) -> Pid {
-    Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX))
 }
 
 /// Calls `ready` until it gives a value or `patience` is over.

@@ -1,0 +1,76 @@
+//! The daemon in a world.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::failure::{Failure, Outcome};
+use crate::program::{Background, Program, wait_until};
+use crate::site::{svcauth, svcauth_json};
+use crate::world::World;
+
+/// How long a first answer may take on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running svcauthd, in the foreground as a service manager runs it.
+#[derive(Debug)]
+pub struct Daemon {
+    process: Background,
+}
+
+impl Daemon {
+    /// Starts it and waits until `svcauth status` says that all is well.
+    pub fn start(world: &World) -> Outcome<Self> {
+        let mut daemon = Self::start_unready(world)?;
+        daemon.wait_for_state("ok")?;
+        Ok(daemon)
+    }
+
+    /// Starts it and waits for nothing.
+    pub fn start_unready(world: &World) -> Outcome<Self> {
+        let process = Program::new("/usr/sbin/svcauthd").start(world.log_file("svcauthd.out")?)?;
+        Ok(Self { process })
+    }
+
+    /// Waits until `svcauth status` names this state.
+    pub fn wait_for_state(&mut self, state: &str) -> Outcome<Value> {
+        let process = &mut self.process;
+        let mut last = String::new();
+        let found = wait_until(&format!("svcauthd {state}"), PATIENCE, || {
+            if let Some(code) = process.ended() {
+                return Some(Err(Failure::new(format!("svcauthd ended with status {code}"))));
+            }
+            let answer = svcauth_json(&["status"]);
+            last = answer
+                .as_ref()
+                .map_or_else(ToString::to_string, |(_, value)| value.to_string());
+            let (_, value) = answer.ok()?;
+            (value.get("state")?.as_str()? == state).then_some(Ok(value))
+        });
+        let output = std::fs::read_to_string("/var/log/svcauthd.out").unwrap_or_default();
+        found
+            .and_then(|inner| inner)
+            .map_err(|why| Failure::new(format!("{why}\nlast: {last}\n{output}")))
+    }
+
+    /// Waits until what the directory says now is published.
+    pub fn sync(&self) -> Outcome {
+        svcauth(&["sync"])?.expect_ok().map(drop)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(self) -> Outcome {
+        self.process.stop(Signal::SIGKILL).map(drop)
+    }
+
+    /// Ends it as a service manager would.
+    pub fn stop(self) -> Outcome<i32> {
+        self.process.stop(Signal::SIGTERM)
+    }
+}

@@ -1,0 +1,211 @@
+//! A directory as text: the example of `conf/`, changed as a test needs it.
+
+use crate::failure::{Failure, Outcome};
+use crate::keys::Key;
+
+/// The suffix of the example.
+pub const BASE: &str = "dc=example,dc=com";
+const EXAMPLE: &str = include_str!("../../conf/directory.ldif");
+
+/// Entries in LDIF, in the order they are written.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    dn: String,
+    lines: Vec<String>,
+}
+
+/// How groups name their members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// RFC 2307: `memberUid` with login names.
+    Rfc2307,
+    /// rfc2307bis: `member` with distinguished names.
+    Rfc2307bis,
+}
+
+/// The distinguished name of a person.
+pub fn person_dn(login: &str) -> String {
+    format!("uid={login},ou=people,{BASE}")
+}
+
+/// The distinguished name of an account.
+pub fn account_dn(name: &str) -> String {
+    format!("uid={name},ou=accounts,{BASE}")
+}
+
+/// The distinguished name of a group.
+pub fn group_dn(name: &str) -> String {
+    format!("cn={name},ou=groups,{BASE}")
+}
+
+impl Directory {
+    /// What `conf/directory.ldif` holds: deployer, the role application with alice and bob, and carol without it.
+    /// No key is usable until [`Directory::key`] puts one in.
+    pub fn example() -> Self {
+        let text: String = EXAMPLE
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .flat_map(|l| [l, "\n"])
+            .collect();
+        Self {
+            entries: text.split("\n\n").filter_map(Entry::parse).collect(),
+        }
+    }
+
+    /// Gives a person of the directory a public key, in place of the one they had.
+    pub fn key(&mut self, login: &str, key: &Key) -> Outcome {
+        let entry = self.entry(&person_dn(login))?;
+        entry.lines.retain(|line| !line.starts_with("sshPublicKey:"));
+        entry.lines.push(format!("sshPublicKey: {}", key.public()));
+        Ok(())
+    }
+
+    /// Adds an account with a uid, a primary group and a home below /home.
+    pub fn account(&mut self, name: &str, uid: u32, gid: u32) {
+        let posix =
+            format!("uidNumber: {uid}\ngidNumber: {gid}\nhomeDirectory: /home/{name}\nloginShell: /bin/bash");
+        self.raw(&format!(
+            "dn: {}\nobjectClass: account\nobjectClass: posixAccount\nuid: {name}\ncn: {name}\n{posix}",
+            account_dn(name)
+        ));
+    }
+
+    /// Adds a group with a gid and members given by distinguished name.
+    pub fn group(&mut self, name: &str, gid: u32, members: &[String]) {
+        let members: String = members.iter().map(|dn| format!("\nmember: {dn}")).collect();
+        self.raw(&format!(
+            "dn: {}\nobjectClass: groupOfNames\nobjectClass: posixGroup\ncn: {name}\ngidNumber: {gid}{members}",
+            group_dn(name)
+        ));
+    }
+
+    /// Adds a person with a public key.
+    pub fn person(&mut self, login: &str, key: &Key) {
+        self.raw(&format!(
+            "dn: {}\nobjectClass: inetOrgPerson\nobjectClass: ldapPublicKey\nuid: {login}\ncn: {login}\nsn: Example\n\
+             sshPublicKey: {}",
+            person_dn(login),
+            key.public()
+        ));
+    }
+
+    /// Adds an entry as it stands; the first line is its `dn:`.
+    pub fn raw(&mut self, entry: &str) {
+        self.entries.extend(Entry::parse(entry));
+    }
+
+    /// Takes a whole entry out.
+    pub fn remove(&mut self, dn: &str) -> Outcome {
+        self.entry(dn)?;
+        self.entries.retain(|entry| entry.dn != dn);
+        Ok(())
+    }
+
+    /// Adds a line `attribute: value` to an entry.
+    pub fn add_value(&mut self, dn: &str, attribute: &str, value: &str) -> Outcome {
+        self.entry(dn)?.lines.push(format!("{attribute}: {value}"));
+        Ok(())
+    }
+
+    /// Takes every `attribute: value` out of an entry; it must have been there.
+    pub fn remove_value(&mut self, dn: &str, attribute: &str, value: &str) -> Outcome {
+        let line = format!("{attribute}: {value}");
+        let entry = self.entry(dn)?;
+        let before = entry.lines.len();
+        entry.lines.retain(|known| *known != line);
+        if entry.lines.len() == before {
+            return Err(Failure::new(format!("{dn} has no {line:?}")));
+        }
+        Ok(())
+    }
+
+    /// Makes a person a member of a group.
+    pub fn join(&mut self, login: &str, group: &str) -> Outcome {
+        self.add_value(&group_dn(group), "member", &person_dn(login))
+    }
+
+    /// Takes a person out of a group.
+    pub fn leave(&mut self, login: &str, group: &str) -> Outcome {
+        self.remove_value(&group_dn(group), "member", &person_dn(login))
+    }
+
+    /// The LDIF text in a schema.
+    pub fn text(&self, schema: Schema) -> String {
+        self.entries
+            .iter()
+            .map(|entry| entry.text(schema))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    fn entry(&mut self, dn: &str) -> Outcome<&mut Entry> {
+        let found = self.entries.iter_mut().find(|entry| entry.dn == dn);
+        found.ok_or_else(|| Failure::new(format!("the directory of this test has no {dn}")))
+    }
+}
+
+impl Entry {
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines().filter(|line| !line.is_empty()).map(str::to_owned);
+        let dn = lines.next()?.strip_prefix("dn: ")?.to_owned();
+        Some(Self {
+            dn,
+            lines: lines.collect(),
+        })
+    }
+
+    fn text(&self, schema: Schema) -> String {
+        let lines = self.lines.iter().filter_map(|line| match schema {
+            Schema::Rfc2307bis => Some(line.clone()),
+            Schema::Rfc2307 => as_rfc2307(line),
+        });
+        let body: String = lines.map(|line| format!("{line}\n")).collect();
+        format!("dn: {}\n{body}", self.dn)
+    }
+}
+
+/// RFC 2307 groups are posixGroup alone and name members by login.
+fn as_rfc2307(line: &str) -> Option<String> {
+    if line == "objectClass: groupOfNames" {
+        return None;
+    }
+    let Some(dn) = line.strip_prefix("member: ") else {
+        return Some(line.to_owned());
+    };
+    let login = dn.strip_prefix("uid=")?.split(',').next()?;
+    Some(format!("memberUid: {login}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_has_one_account_one_role_and_three_people() {
+        let text = Directory::example().text(Schema::Rfc2307bis);
+        for dn in [
+            account_dn("deployer"),
+            group_dn("application"),
+            person_dn("alice"),
+            person_dn("carol"),
+        ] {
+            assert!(text.contains(&format!("dn: {dn}\n")), "{dn}");
+        }
+        assert!(!text.contains('#'));
+    }
+
+    #[test]
+    fn a_member_who_leaves_is_gone_and_cannot_leave_twice() {
+        let mut directory = Directory::example();
+        assert!(directory.text(Schema::Rfc2307).contains("memberUid: bob"));
+        directory.leave("bob", "application").unwrap();
+        assert!(!directory.text(Schema::Rfc2307).contains("memberUid: bob"));
+        assert!(directory.text(Schema::Rfc2307).contains("memberUid: alice"));
+        assert!(directory.leave("bob", "application").is_err());
+    }
+}
