@@ -2,9 +2,8 @@
 
 use super::check::Check;
 use super::error::ConfigError;
-use super::glob::Glob;
-use super::net::IpNet;
 use super::raw;
+use crate::policy::{Need, Network, NetworkError, Pattern};
 use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -13,44 +12,35 @@ use toml::Spanned;
 /// Services of a rule that names none.
 const DEFAULT_SERVICES: [&str; 4] = ["sshd", "su", "sudo", "login"];
 
-/// One `[[access]]` rule as it is written.
+/// One `[[access]]` rule as it is written; [`crate::policy::AccessRule`] is the same with its roles resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessRule {
+pub struct WrittenRule {
     /// The line of its `[[access]]`, to name the rule in explanations.
-    pub line: usize,
+    pub line: u32,
     /// The accounts it is about; at least one pattern.
-    pub accounts: Vec<Glob>,
+    pub accounts: Vec<Pattern>,
     /// Where its roles come from.
-    pub roles: Roles,
+    pub roles: WrittenRoles,
     /// Whether one role is enough.
     pub need: Need,
     /// PAM services through which the accounts may be used; at least one.
     pub services: Vec<String>,
     /// Hosts on which the accounts may be used; empty means every host.
-    pub hosts: Vec<Glob>,
+    pub hosts: Vec<Pattern>,
     /// Networks from which the accounts may be used; empty means from anywhere.
-    pub from: Vec<IpNet>,
+    pub from: Vec<Network>,
 }
 
 /// Where the roles of a rule come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Roles {
+pub enum WrittenRoles {
     /// Directory groups by name, DN or SID. An empty list allows nobody.
     Named(Vec<String>),
     /// The account's own groups (`roles_from = "memberOf"`).
     MemberOf,
 }
 
-/// How many of the roles a person must hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// One of them.
-    Any,
-    /// All of them.
-    Every,
-}
-
-pub(super) fn check(check: Check<'_>, rule: Spanned<raw::Access>) -> Result<AccessRule, ConfigError> {
+pub(super) fn check(check: Check<'_>, rule: Spanned<raw::Access>) -> Result<WrittenRule, ConfigError> {
     let span = rule.span();
     let raw = rule.into_inner();
     let Some(accounts) = raw.accounts else {
@@ -58,10 +48,10 @@ pub(super) fn check(check: Check<'_>, rule: Spanned<raw::Access>) -> Result<Acce
             "this rule names no accounts; add accounts = [\"NAME\"], or [\"*\"] for every managed account";
         return Err(check.0.error(span, hint));
     };
-    let globs = |list, empty| check.items(list, empty, |text| glob(check, text));
-    Ok(AccessRule {
-        line: check.0.place(span.start).0,
-        accounts: globs(
+    let patterns = |list, empty| check.items(list, empty, |text| pattern(check, text));
+    Ok(WrittenRule {
+        line: u32::try_from(check.0.place(span.start).0).unwrap_or(u32::MAX),
+        accounts: patterns(
             accounts,
             "the list of accounts is empty; write [\"*\"] for every managed account",
         )?,
@@ -73,7 +63,7 @@ pub(super) fn check(check: Check<'_>, rule: Spanned<raw::Access>) -> Result<Acce
         hosts: raw.hosts.map_or_else(
             || Ok(Vec::new()),
             |list| {
-                globs(
+                patterns(
                     list,
                     "the list of hosts is empty; leave the key out for every host",
                 )
@@ -85,14 +75,18 @@ pub(super) fn check(check: Check<'_>, rule: Spanned<raw::Access>) -> Result<Acce
     })
 }
 
-fn glob(check: Check<'_>, text: Spanned<String>) -> Result<Glob, ConfigError> {
-    Glob::new(text.get_ref()).ok_or_else(|| {
-        let shown = text.get_ref().escape_default();
-        let hint = "use letters, digits, _ . - and the wildcards * (any text) and ? (one character)";
-        check
-            .0
-            .error(text.span(), format!("\"{shown}\" is no name or pattern; {hint}"))
-    })
+/// A pattern of letters, digits, `_`, `.`, `-`, `*` and `?`. Brackets and braces are refused, so that nobody believes that
+/// `web[12]` is a set.
+fn pattern(check: Check<'_>, text: Spanned<String>) -> Result<Pattern, ConfigError> {
+    let ok = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-*?".contains(&byte);
+    if (1..=255).contains(&text.get_ref().len()) && text.get_ref().bytes().all(ok) {
+        return Ok(Pattern::new(text.into_inner()));
+    }
+    let shown = text.get_ref().escape_default();
+    let hint = "use letters, digits, _ . - and the wildcards * (any text) and ? (one character)";
+    Err(check
+        .0
+        .error(text.span(), format!("\"{shown}\" is no name or pattern; {hint}")))
 }
 
 fn roles(
@@ -100,7 +94,7 @@ fn roles(
     rule: core::ops::Range<usize>,
     named: raw::Texts,
     from: raw::Text,
-) -> Result<Roles, ConfigError> {
+) -> Result<WrittenRoles, ConfigError> {
     let span = from.as_ref().map(Spanned::span);
     match (named, check.one_of(from, "roles_from", &[("memberOf", ())])?) {
         (Some(list), None) => {
@@ -109,9 +103,9 @@ fn roles(
                 .into_iter()
                 .map(|name| check.word(name))
                 .collect();
-            Ok(Roles::Named(names?))
+            Ok(WrittenRoles::Named(names?))
         }
-        (None, Some(())) => Ok(Roles::MemberOf),
+        (None, Some(())) => Ok(WrittenRoles::MemberOf),
         (Some(_), Some(())) => Err(check.0.error(
             span.unwrap_or(rule),
             "roles and roles_from exclude each other; keep one of the two",
@@ -144,12 +138,12 @@ fn services(check: Check<'_>, list: raw::Texts) -> Result<Vec<String>, ConfigErr
     )
 }
 
-fn networks(check: Check<'_>, list: Spanned<Vec<Spanned<String>>>) -> Result<Vec<IpNet>, ConfigError> {
+fn networks(check: Check<'_>, list: Spanned<Vec<Spanned<String>>>) -> Result<Vec<Network>, ConfigError> {
     check.items(
         list,
         "the list of networks is empty; leave the key out for anywhere",
         |text| {
-            text.get_ref().parse().map_err(|error| {
+            text.get_ref().parse().map_err(|error: NetworkError| {
                 let shown = text.get_ref().escape_default();
                 check
                     .0

@@ -194,10 +194,8 @@ fn ldap(check: Check<'_>, section: Range<usize>, raw: raw::Directory) -> Result<
         ("off", Tls::Off),
     ];
     let tls = check.one_of(raw.tls, "tls", &words)?.unwrap_or(Tls::Ldaps);
-    let Some(uris) = raw.uris else {
-        let hint = "kind = \"ldap\" needs uris = [\"ldaps://ldap.example.com\"]";
-        return Err(check.0.error(section, hint));
-    };
+    let missing = "kind = \"ldap\" needs uris = [\"ldaps://ldap.example.com\"]";
+    let uris = raw.uris.ok_or_else(|| check.0.error(section.clone(), missing))?;
     let uris = check.items(
         uris,
         "the list of uris is empty; name at least one server",

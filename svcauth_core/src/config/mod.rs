@@ -10,23 +10,21 @@ mod duration;
 mod entries;
 mod error;
 mod filter;
-mod glob;
-mod net;
 mod raw;
 #[cfg(test)]
 mod tests;
 mod uri;
 
-pub use access::{AccessRule, Need, Roles};
+pub use access::{WrittenRoles, WrittenRule};
 pub use directory::{Bind, Directory, DirectoryKind, LdapDirectory, Tls};
 pub use entries::{Accounts, Groups, People, Search};
 pub use error::ConfigError;
 pub use filter::{Filter, FilterError};
-pub use glob::Glob;
-pub use net::{IpNet, IpNetError};
 pub use uri::DirectoryUri;
 
 use crate::id::IdRange;
+use crate::origin::KeyIdTemplate;
+use crate::policy::AuditMode;
 use check::Check;
 use core::time::Duration;
 use error::Source;
@@ -53,7 +51,7 @@ pub struct Config {
     /// How old the data may be, and what happens when a decision cannot be logged.
     pub limits: Limits,
     /// Who may use which account, in the order of the file; at least one.
-    pub access: Vec<AccessRule>,
+    pub access: Vec<WrittenRule>,
 }
 
 /// Whose certificates are evidence, and how they name a person.
@@ -61,10 +59,8 @@ pub struct Config {
 pub struct Certificates {
     /// Files with public keys of certificate authorities, one per line.
     pub trusted_ca: Vec<PathBuf>,
-    /// How a certificate's key id names a person, as it is written; a `KeyIdTemplate` is made from it.
-    pub key_id: String,
-    /// The line of `key_id`, 1 if the file does not set it.
-    pub key_id_line: usize,
+    /// How a certificate's key id names a person.
+    pub key_id: KeyIdTemplate,
 }
 
 /// How old the data may be, and what happens when a decision cannot be logged.
@@ -73,16 +69,7 @@ pub struct Limits {
     /// Age of the snapshot beyond which managed accounts are refused.
     pub max_stale: Duration,
     /// Whether a decision that cannot be recorded is a denial.
-    pub audit: Audit,
-}
-
-/// Whether access is granted when its audit record cannot be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audit {
-    /// No record, no access.
-    Required,
-    /// Access is granted, the lost record is counted.
-    BestEffort,
+    pub audit: AuditMode,
 }
 
 /// What alone decides whether an account is managed when there is no usable snapshot: static, root-owned data.
@@ -153,16 +140,11 @@ fn certificates(check: Check<'_>, raw: raw::Certificates) -> Result<Certificates
                 .collect()
         },
     )?;
-    let key_id_line = raw
-        .key_id
-        .as_ref()
-        .map_or(1, |key_id| check.0.place(key_id.span().start).0);
-    let key_id = check.filled(raw.key_id)?.unwrap_or_else(|| "{login}".to_string());
-    Ok(Certificates {
-        trusted_ca,
-        key_id,
-        key_id_line,
-    })
+    let span = raw.key_id.as_ref().map_or(0..0, toml::Spanned::span);
+    let key_id = check.filled(raw.key_id)?;
+    let key_id = KeyIdTemplate::parse(key_id.as_deref().unwrap_or("{login}"))
+        .map_err(|error| check.0.error(span, error.to_string()))?;
+    Ok(Certificates { trusted_ca, key_id })
 }
 
 fn limits(check: Check<'_>, directory: &Directory, raw: raw::Limits) -> Result<Limits, ConfigError> {
@@ -172,9 +154,12 @@ fn limits(check: Check<'_>, directory: &Directory, raw: raw::Limits) -> Result<L
         let hint = "max_stale is shorter than refresh: every account would be refused between two refreshes";
         return Err(check.0.error(span, hint));
     }
-    let words = [("required", Audit::Required), ("best_effort", Audit::BestEffort)];
+    let words = [
+        ("required", AuditMode::Required),
+        ("best_effort", AuditMode::BestEffort),
+    ];
     let audit = check
         .one_of(raw.audit, "audit", &words)?
-        .unwrap_or(Audit::Required);
+        .unwrap_or(AuditMode::Required);
     Ok(Limits { max_stale, audit })
 }

@@ -1,6 +1,7 @@
 //! The file of the manual is read as the manual says, and every fault gets its place and its next step.
 
-use super::{Audit, Bind, Config, DirectoryKind, DirectoryUri, Need, Roles, Tls};
+use super::{Bind, Config, DirectoryKind, DirectoryUri, Tls, WrittenRoles};
+use crate::policy::{AuditMode, Need};
 use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
 use std::vec;
@@ -72,13 +73,13 @@ fn the_smallest_file_has_every_default_of_the_manual() {
     assert_eq!(config.certificates.trusted_ca, Vec::<PathBuf>::new());
     assert_eq!(
         (config.limits.max_stale.as_secs(), config.limits.audit),
-        (86_400, Audit::Required)
+        (86_400, AuditMode::Required)
     );
     let [rule] = config.access.as_slice() else {
         panic!("one rule")
     };
     assert_eq!((rule.line, rule.need), (3, Need::Any));
-    assert_eq!(rule.roles, Roles::Named(vec!["application".to_string()]));
+    assert_eq!(rule.roles, WrittenRoles::Named(vec!["application".to_string()]));
     assert_eq!(rule.services, ["sshd", "su", "sudo", "login"]);
     assert!(rule.hosts.is_empty() && rule.from.is_empty());
 }
@@ -100,7 +101,10 @@ fn an_ldap_file_is_read_as_it_is_written() {
     );
     assert_eq!(ldap.tls, Tls::Ldaps);
     assert!(matches!(&ldap.bind, Bind::Simple { dn, .. } if dn == "cn=svcauth,dc=example,dc=com"));
-    assert_eq!(config.certificates.key_id_line, 20);
+    assert_eq!(
+        config.certificates.key_id.login("alice@example.com"),
+        Some("alice")
+    );
     let managed = config.managed();
     assert!(managed.covers("postgres", 105) && managed.covers("x", 7001));
     assert!(!managed.covers("root", 0) && !managed.covers("postgres", 0) && !managed.covers("x", 1000));
@@ -109,7 +113,7 @@ fn an_ldap_file_is_read_as_it_is_written() {
     };
     assert_eq!(
         (rule.line, &rule.roles, rule.need),
-        (23, &Roles::MemberOf, Need::Every)
+        (23, &WrittenRoles::MemberOf, Need::Every)
     );
     assert!(
         rule.from
@@ -189,6 +193,6 @@ fn an_empty_list_of_roles_is_kept_as_a_rule_that_allows_nobody() {
         Config::parse("[directory]\nkind = \"ldif\"\n[[access]]\naccounts = [\"*\"]\nroles = []\n").unwrap();
     assert_eq!(
         config.access.first().map(|rule| &rule.roles),
-        Some(&Roles::Named(Vec::new()))
+        Some(&WrittenRoles::Named(Vec::new()))
     );
 }
