@@ -1,1 +1,352 @@
-//! In the making.
+//! The audit record: what happened, in one shape for a file, for journald and for syslog.
+//!
+//! Belongs here: the record, its three encodings, and the escaping of foreign text. Never here: sockets, files and
+//! clocks (`svcauth_host`), and deciding what is recorded.
+//!
+//! Every value may come from somebody hostile: a user name, a key id, a command. Whatever a value holds, a record is
+//! exactly one line, no control byte reaches it, and no value can pass for a field.
+
+pub mod escape;
+mod journal;
+mod json;
+mod line;
+mod time;
+
+use core::fmt;
+use std::borrow::Cow;
+use std::string::{String, ToString as _};
+use std::vec::Vec;
+
+pub use line::{LINE_MAX, VALUE_MAX};
+pub use time::rfc3339;
+
+/// What a record is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// Somebody asked to become an account, and was allowed or denied.
+    #[default]
+    Decision,
+    /// A session ended by itself.
+    SessionEnd,
+    /// svcauth ended a session, because its person may no longer use the account.
+    SessionRevoked,
+    /// A command was started as an account.
+    Command,
+    /// A key was offered and refused. Nothing is proven: anybody can offer anybody's public key.
+    KeyRefused,
+    /// Something needs an administrator.
+    Alarm,
+    /// A new generation was published, or the attempt failed.
+    Sync,
+    /// An administrator changed something with the `svcauth` command.
+    Admin,
+}
+
+/// The outcome of a decision, as a record holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The account may be used.
+    Allow,
+    /// It may not.
+    Deny,
+}
+
+/// How loud a record is: the severities of RFC 5424, section 6.2.1, that svcauth uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// 4: alarms.
+    Warning,
+    /// 5: denials, refused keys, revoked sessions.
+    Notice,
+    /// 6: the rest.
+    Informational,
+}
+
+impl Event {
+    /// The value of the key `event`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Decision => "decision",
+            Self::SessionEnd => "session_end",
+            Self::SessionRevoked => "session_revoked",
+            Self::Command => "command",
+            Self::KeyRefused => "key_refused",
+            Self::Alarm => "alarm",
+            Self::Sync => "sync",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The catalogue id of journald for this event (`journalctl MESSAGE_ID=...`); never changed once released.
+    #[must_use]
+    pub const fn message_id(self) -> &'static str {
+        match self {
+            Self::Decision => "3b5fe0ae760045c58ed6b09639e044ef",
+            Self::SessionEnd => "14816f07d01b47208280efdf61a5ee97",
+            Self::SessionRevoked => "a3bc8677323d47d9b8c07892f5c63e0e",
+            Self::Command => "85b97dfd53b7418ca473b8c8755f1462",
+            Self::KeyRefused => "7bd636468e6c413880bc190d021c6db6",
+            Self::Alarm => "9e5643b950624042b45218c6dc156048",
+            Self::Sync => "25e11abc0595485c9ce6a7de8c5c1a3d",
+            Self::Admin => "7093ab78bdab4b2db419ff5c55d157e3",
+        }
+    }
+}
+
+impl Verdict {
+    /// The value of the key `decision`, and the verb of the line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl Severity {
+    /// The number in a syslog priority and in journald's `PRIORITY`.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Warning => 4,
+            Self::Notice => 5,
+            Self::Informational => 6,
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One audit record. What is `None` is left out of every encoding; nothing is ever invented.
+///
+/// The keys of the JSON form are the names of these fields, in this order; `proven` follows them in the records of
+/// refused keys. The line has `key`, `age` and `duration` for `key_fingerprint`, `age_seconds` and `duration_seconds`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// When it happened, in microseconds since 1970 (UTC); written as RFC 3339. The line has syslog's time instead.
+    pub time: Option<u64>,
+    /// What the record is about.
+    pub event: Event,
+    /// The outcome, where the record is about a decision.
+    pub decision: Option<Verdict>,
+    /// The code of the reason, such as `not_in_role`.
+    pub reason: Option<String>,
+    /// The account that was asked for.
+    pub account: Option<String>,
+    /// Its uid.
+    pub uid: Option<u32>,
+    /// The login name of the person or service behind it.
+    pub origin: Option<String>,
+    /// `person` or `service`.
+    pub origin_kind: Option<String>,
+    /// What proves the origin: a word of [`crate::origin::Evidence`].
+    pub evidence: Option<String>,
+    /// The fingerprint of the key, or of the key inside the certificate.
+    pub key_fingerprint: Option<String>,
+    /// The key id of the certificate.
+    pub cert_key_id: Option<String>,
+    /// The serial of the certificate. A string in JSON: many authorities use all 64 bits, and jq 1.6 has 53.
+    pub cert_serial: Option<u64>,
+    /// The fingerprint of the authority that signed the certificate.
+    pub cert_ca: Option<String>,
+    /// The Kerberos principal.
+    pub principal: Option<String>,
+    /// The role that the decision rests on.
+    pub role: Option<String>,
+    /// The PAM service: `sshd`, `su`, `sudo`.
+    pub service: Option<String>,
+    /// The address the session comes from.
+    pub from: Option<String>,
+    /// The terminal.
+    pub tty: Option<String>,
+    /// The session's name in the session registry.
+    pub session: Option<String>,
+    /// How the origin got here: the sessions before this one.
+    pub chain: Option<String>,
+    /// The generation of the snapshot that the decision rests on.
+    pub generation: Option<u64>,
+    /// The age of that snapshot in seconds.
+    pub age_seconds: Option<u64>,
+    /// The name of this host.
+    pub host: Option<String>,
+    /// The process the record is about.
+    pub pid: Option<u32>,
+    /// The command.
+    pub command: Option<String>,
+    /// How the command or session ended.
+    pub exit_status: Option<i32>,
+    /// How long it took, in seconds.
+    pub duration_seconds: Option<u64>,
+    /// A sentence for the administrator, in alarms and the records of syncs.
+    pub detail: Option<String>,
+}
+
+/// The value of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Value<'a> {
+    Text(Cow<'a, str>),
+    Unsigned(u64),
+    Signed(i64),
+}
+
+type Field<'a> = (&'static str, Option<Value<'a>>);
+
+impl Record {
+    /// How loud the record is.
+    #[must_use]
+    pub const fn severity(&self) -> Severity {
+        match (self.event, self.decision) {
+            (Event::Alarm, _) => Severity::Warning,
+            (Event::KeyRefused | Event::SessionRevoked, _) | (_, Some(Verdict::Deny)) => Severity::Notice,
+            _ => Severity::Informational,
+        }
+    }
+
+    /// The first word of the line.
+    #[must_use]
+    pub const fn verb(&self) -> &'static str {
+        match (self.event, self.decision) {
+            (Event::Decision, Some(verdict)) => verdict.as_str(),
+            (Event::SessionEnd, _) => "end",
+            (Event::SessionRevoked, _) => "revoked",
+            (event, _) => event.as_str(),
+        }
+    }
+
+    /// The record with every text cut to at most `max` bytes and a visible `...(+N bytes)` behind what was cut.
+    ///
+    /// For a sink that refuses the whole; N counts the bytes that are missing.
+    #[must_use]
+    pub fn shortened(&self, max: usize) -> Self {
+        let mut short = self.clone();
+        for text in short.texts_mut().into_iter().flatten() {
+            if let Cow::Owned(cut) = line::capped(text, max) {
+                *text = cut;
+            }
+        }
+        short
+    }
+
+    fn texts_mut(&mut self) -> [Option<&mut String>; 18] {
+        [
+            self.reason.as_mut(),
+            self.account.as_mut(),
+            self.origin.as_mut(),
+            self.origin_kind.as_mut(),
+            self.evidence.as_mut(),
+            self.key_fingerprint.as_mut(),
+            self.cert_key_id.as_mut(),
+            self.cert_ca.as_mut(),
+            self.principal.as_mut(),
+            self.role.as_mut(),
+            self.service.as_mut(),
+            self.from.as_mut(),
+            self.tty.as_mut(),
+            self.session.as_mut(),
+            self.chain.as_mut(),
+            self.host.as_mut(),
+            self.command.as_mut(),
+            self.detail.as_mut(),
+        ]
+    }
+
+    /// Every field with its key, in the order of the audit record.
+    fn fields(&self) -> Vec<(&'static str, Value<'_>)> {
+        let head = [
+            (
+                "time",
+                self.time.map(|time| Value::Text(Cow::Owned(rfc3339(time)))),
+            ),
+            ("event", word(self.event.as_str())),
+            (
+                "decision",
+                self.decision.and_then(|verdict| word(verdict.as_str())),
+            ),
+        ];
+        let proven = (
+            "proven",
+            (self.event == Event::KeyRefused).then(|| word("no")).flatten(),
+        );
+        head.into_iter()
+            .chain(self.who_fields())
+            .chain(self.where_fields())
+            .chain([("detail", text(&self.detail)), proven])
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect()
+    }
+
+    fn who_fields(&self) -> [Field<'_>; 11] {
+        let serial = self
+            .cert_serial
+            .map(|serial| Value::Text(Cow::Owned(serial.to_string())));
+        [
+            ("reason", text(&self.reason)),
+            ("account", text(&self.account)),
+            ("uid", number(self.uid)),
+            ("origin", text(&self.origin)),
+            ("origin_kind", text(&self.origin_kind)),
+            ("evidence", text(&self.evidence)),
+            ("key_fingerprint", text(&self.key_fingerprint)),
+            ("cert_key_id", text(&self.cert_key_id)),
+            ("cert_serial", serial),
+            ("cert_ca", text(&self.cert_ca)),
+            ("principal", text(&self.principal)),
+        ]
+    }
+
+    fn where_fields(&self) -> [Field<'_>; 13] {
+        [
+            ("role", text(&self.role)),
+            ("service", text(&self.service)),
+            ("from", text(&self.from)),
+            ("tty", text(&self.tty)),
+            ("session", text(&self.session)),
+            ("chain", text(&self.chain)),
+            ("generation", number(self.generation)),
+            ("age_seconds", number(self.age_seconds)),
+            ("host", text(&self.host)),
+            ("pid", number(self.pid)),
+            ("command", text(&self.command)),
+            (
+                "exit_status",
+                self.exit_status.map(|status| Value::Signed(status.into())),
+            ),
+            ("duration_seconds", number(self.duration_seconds)),
+        ]
+    }
+}
+
+fn text(value: &Option<String>) -> Option<Value<'_>> {
+    value.as_deref().map(|text| Value::Text(Cow::Borrowed(text)))
+}
+
+const fn word(value: &'static str) -> Option<Value<'static>> {
+    Some(Value::Text(Cow::Borrowed(value)))
+}
+
+fn number(value: Option<impl Into<u64>>) -> Option<Value<'static>> {
+    value.map(|value| Value::Unsigned(value.into()))
+}
+
+impl Value<'_> {
+    /// The value as the line and journald show it, before any escaping.
+    fn to_text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::Unsigned(value) => Cow::Owned(value.to_string()),
+            Self::Signed(value) => Cow::Owned(value.to_string()),
+        }
+    }
+}
