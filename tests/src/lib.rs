@@ -5,6 +5,7 @@
 
 pub mod artifacts;
 pub mod daemon;
+pub mod demo;
 pub mod directory;
 pub mod failure;
 pub mod keys;
@@ -15,4 +16,6 @@ pub mod runner;
 pub mod site;
 pub mod slapd;
 pub mod sshd;
+pub mod terminal;
+pub mod verify;
 pub mod world;

@@ -1,7 +1,6 @@
 //! Runs a table of cases, each in a world of its own, several at a time, and reports as cargo test does.
 
 use std::collections::VecDeque;
-use std::io::Write;
 use std::process::{ExitCode, Stdio};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -10,6 +9,7 @@ use crate::artifacts::Artifacts;
 use crate::failure::{Failure, Outcome, indent};
 use crate::packages;
 use crate::program::Program;
+use crate::terminal::say;
 use crate::world::{self, World};
 
 /// One test: a sentence, and the function that fails when it is not true.
@@ -230,11 +230,6 @@ fn parse(args: impl Iterator<Item = String>) -> Outcome<Wish> {
 
 fn missing_value(flag: &str) -> Failure {
     Failure::new(format!("{flag} needs a value"))
-}
-
-/// One line to standard output, in one write. A reader that went away is no reason to stop.
-fn say(text: &str) {
-    let _ = std::io::stdout().write_all(format!("{text}\n").as_bytes());
 }
 
 #[cfg(test)]

@@ -1,1 +1,5 @@
-fn main() {}
+//! `cargo demo`: see `svcauth_tests::demo`.
+
+fn main() -> std::process::ExitCode {
+    svcauth_tests::demo::main()
+}

@@ -1,0 +1,215 @@
+//! `cargo verify`: everything that has to be true before a change is handed over, in one command.
+
+mod fuzz;
+mod gates;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crate::artifacts::{Artifacts, cargo};
+use crate::failure::{Failure, Outcome};
+use crate::packages;
+use crate::program::{Ended, Program};
+use crate::terminal::{Palette, Style, say};
+
+const HELP: &str = "\
+cargo verify             format, lints, unit tests, module gates, end-to-end tests, documentation
+cargo verify -- quick    the same without the end-to-end tests; needs no root once the packages are there
+cargo verify -- fuzz     every fuzz target for a minute
+
+Installs missing distribution packages and says so. The end-to-end tests need root; they run in private namespaces.";
+
+/// A stage may build everything from nothing on two slow cores.
+const PATIENCE: Duration = Duration::from_secs(1500);
+
+/// One thing that has to be true. `run` gives the number of tests that passed.
+struct Stage {
+    name: &'static str,
+    run: fn() -> Outcome<usize>,
+}
+
+const QUICK: &[Stage] = &[
+    Stage {
+        name: "packages",
+        run: install_packages,
+    },
+    Stage {
+        name: "format",
+        run: format,
+    },
+    Stage {
+        name: "lints",
+        run: lints,
+    },
+    Stage {
+        name: "unit tests",
+        run: unit_tests,
+    },
+    Stage {
+        name: "module gates",
+        run: module_gates,
+    },
+    Stage {
+        name: "documentation",
+        run: documentation,
+    },
+];
+const END_TO_END: &[Stage] = &[Stage {
+    name: "end-to-end tests",
+    run: end_to_end,
+}];
+
+/// The whole of the command's main.
+pub fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let stages: Vec<&Stage> = match words.as_slice() {
+        [] => QUICK.iter().chain(END_TO_END).collect(),
+        ["quick"] => QUICK.iter().collect(),
+        ["fuzz"] => return ended("fuzz", fuzz::run_all(Duration::from_secs(60))),
+        ["--help" | "-h" | "help"] => {
+            say(HELP);
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            say(&format!("verify: unknown words {args:?}\n\n{HELP}"));
+            return ExitCode::from(2);
+        }
+    };
+    ended("verify", run(&stages))
+}
+
+/// Runs the stages in order up to the first that fails.
+fn run(stages: &[&Stage]) -> Outcome<usize> {
+    let mut passed = 0;
+    for (at, stage) in stages.iter().enumerate() {
+        say(&format!(
+            "verify: [{}/{}] {} ...",
+            at + 1,
+            stages.len(),
+            stage.name
+        ));
+        let started = Instant::now();
+        let tests = (stage.run)().map_err(|why| Failure::new(format!("{}\n{why}", stage.name)))?;
+        let count = if tests == 0 {
+            String::new()
+        } else {
+            format!(", {tests} passed")
+        };
+        let seconds = started.elapsed().as_secs_f64();
+        say(&Palette::of_stdout().paint(Style::Dim, &format!("verify:       ok in {seconds:.1} s{count}")));
+        passed += tests;
+    }
+    Ok(passed)
+}
+
+fn ended(what: &str, result: Outcome<usize>) -> ExitCode {
+    let palette = Palette::of_stdout();
+    match result {
+        Ok(passed) => {
+            say(&palette.paint(Style::Good, &format!("{what}: ok")));
+            say(&format!("{passed} passed, 0 failed"));
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            say(&palette.paint(Style::Bad, &format!("{what}: failed: {why}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn install_packages() -> Outcome<usize> {
+    packages::ensure(|line| say(&format!("verify: {line}")))?;
+    Ok(0)
+}
+
+fn format() -> Outcome<usize> {
+    run_cargo(cargo().args(&["fmt", "--all", "--check"]))?;
+    Ok(0)
+}
+
+fn lints() -> Outcome<usize> {
+    let features = ["--workspace", "--all-targets", "--features", "svcauth_tests/e2e"];
+    run_cargo(
+        cargo()
+            .args(&["clippy", "--locked", "--quiet"])
+            .args(&features)
+            .args(&["--", "-D", "warnings"]),
+    )?;
+    Ok(0)
+}
+
+fn unit_tests() -> Outcome<usize> {
+    run_cargo(cargo().args(&["test", "--locked", "--workspace"])).map(|ended| count(&ended.stdout))
+}
+
+fn module_gates() -> Outcome<usize> {
+    gates::check(&Artifacts::build(|line| say(&format!("verify:       {line}")))?)
+}
+
+fn end_to_end() -> Outcome<usize> {
+    packages::require_root()?;
+    let tests = cargo().args(&[
+        "test",
+        "--locked",
+        "-p",
+        "svcauth_tests",
+        "--features",
+        "e2e",
+        "--test",
+        "e2e",
+    ]);
+    run_cargo(tests).map(|ended| count(&ended.stdout))
+}
+
+fn documentation() -> Outcome<usize> {
+    let doc = cargo().args(&["doc", "--locked", "--quiet", "--workspace", "--no-deps"]);
+    run_cargo(doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(0)
+}
+
+fn run_cargo(program: Program) -> Outcome<Ended> {
+    program.patience(PATIENCE).run()?.expect_ok()
+}
+
+/// The sum of `N passed` over all `test result:` lines.
+fn count(output: &str) -> usize {
+    let passed = |line: &str| {
+        line.strip_prefix("test result: ok. ")?
+            .split(' ')
+            .next()?
+            .parse::<usize>()
+            .ok()
+    };
+    output.lines().filter_map(passed).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_counted_over_all_binaries() {
+        let output = "running 2 tests\ntest result: ok. 2 passed; 0 failed; 0 ignored\n\ntest result: ok. 40 passed; 0 failed\n";
+        assert_eq!(count(output), 42);
+        assert_eq!(count("test result: FAILED. 3 passed; 1 failed"), 0);
+    }
+
+    #[test]
+    fn the_first_failing_stage_ends_the_run() {
+        let good = Stage {
+            name: "good",
+            run: || Ok(3),
+        };
+        let bad = Stage {
+            name: "bad",
+            run: || Err(Failure::new("no")),
+        };
+        let never = Stage {
+            name: "never",
+            run: || Err(Failure::new("reached")),
+        };
+        assert_eq!(run(&[&good, &good]).unwrap(), 6);
+        assert_eq!(run(&[&good, &bad, &never]).unwrap_err().to_string(), "bad\nno");
+    }
+}
