@@ -1,0 +1,225 @@
+//! Which messages a server may send at all (RFC 4511, 4.1 to 4.5), down to the last element.
+//!
+//! The LDAP library panics on everything else, because it expects elements that a message may lack. What is not here
+//! (extended and intermediate responses after the handshake, unknown elements of a result) was not asked for.
+
+use super::guard::{GuardError, header};
+
+/// What may come next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The answer to StartTLS.
+    StartTls,
+    /// The answer to a bind.
+    Bind,
+    /// Answers to searches.
+    Search,
+}
+
+/// What a message was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// The answer to StartTLS, with its result code.
+    StartTls(u32),
+    /// The answer to a bind.
+    Bind,
+    /// An answer to a search.
+    Search,
+}
+
+const BOOLEAN: u8 = 0x01;
+const INTEGER: u8 = 0x02;
+const OCTETS: u8 = 0x04;
+const ENUMERATED: u8 = 0x0a;
+const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+const PAGED_RESULTS: &[u8] = b"1.2.840.113556.1.4.319";
+
+/// Elements of one constructed element, read from left to right.
+struct Elements<'a>(&'a [u8]);
+
+impl<'a> Elements<'a> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+    fn peek(&self) -> Option<u8> {
+        self.0.first().copied()
+    }
+    fn next(&mut self) -> Result<(u8, &'a [u8]), GuardError> {
+        let header = header(self.0)?.ok_or(GuardError::Shape("an element is missing"))?;
+        let length = usize::try_from(header.length).map_err(|_| GuardError::Overrun)?;
+        let end = header.size.checked_add(length).ok_or(GuardError::Overrun)?;
+        let (element, rest) = self.0.split_at_checked(end).ok_or(GuardError::Overrun)?;
+        self.0 = rest;
+        Ok((header.tag, element.get(header.size..).unwrap_or_default()))
+    }
+    fn expect(&mut self, tag: u8, what: &'static str) -> Result<&'a [u8], GuardError> {
+        match self.next()? {
+            (found, content) if found == tag => Ok(content),
+            _ => Err(GuardError::Shape(what)),
+        }
+    }
+    fn optional(&mut self, tag: u8) -> Result<Option<&'a [u8]>, GuardError> {
+        if self.peek() == Some(tag) {
+            Ok(Some(self.next()?.1))
+        } else {
+            Ok(None)
+        }
+    }
+    fn text(&mut self, what: &'static str) -> Result<(), GuardError> {
+        utf8(self.expect(OCTETS, what)?)
+    }
+    fn end(&self, what: &'static str) -> Result<(), GuardError> {
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(GuardError::Shape(what))
+        }
+    }
+}
+
+fn utf8(bytes: &[u8]) -> Result<(), GuardError> {
+    std::str::from_utf8(bytes)
+        .map(|_| ())
+        .map_err(|_| GuardError::Shape("a text is not UTF-8"))
+}
+
+/// A number that is not negative and fits into 31 bits, as message ids and result codes do.
+fn number(bytes: &[u8], what: &'static str) -> Result<u32, GuardError> {
+    match bytes {
+        [first, ..] if bytes.len() <= 4 && *first < 0x80 => {
+            Ok(bytes.iter().fold(0, |value, byte| value << 8 | u32::from(*byte)))
+        }
+        _ => Err(GuardError::Shape(what)),
+    }
+}
+
+/// Checks one whole message.
+///
+/// # Errors
+/// [`GuardError::Shape`] for what is no answer of this phase, [`GuardError::Notice`] for an unsolicited notification.
+pub fn check(pdu: &[u8], phase: Phase) -> Result<Seen, GuardError> {
+    let mut outer = Elements(pdu);
+    let mut message = Elements(outer.expect(SEQUENCE, "it is no SEQUENCE")?);
+    outer.end("bytes follow the message")?;
+    let id = number(
+        message.expect(INTEGER, "it has no message id")?,
+        "its message id is out of range",
+    )?;
+    let (operation, content) = message.next()?;
+    let mut content = Elements(content);
+    if operation == 0x78 {
+        return extended(id, &mut content, phase);
+    }
+    if id == 0 {
+        return Err(GuardError::Shape(
+            "its message id is 0, but it is no notification",
+        ));
+    }
+    let seen = match (operation, phase) {
+        (0x61, Phase::Bind) => result(&mut content, &[0x87]).map(|_| Seen::Bind)?,
+        (0x64, Phase::Search) => entry(&mut content).map(|()| Seen::Search)?,
+        (0x65, Phase::Search) => result(&mut content, &[]).map(|_| Seen::Search)?,
+        (0x73, Phase::Search) => references(&mut content).map(|()| Seen::Search)?,
+        _ => return Err(GuardError::Shape("it answers nothing that was asked")),
+    };
+    controls(&mut message)?;
+    message.end("an element follows the controls")?;
+    Ok(seen)
+}
+
+/// Anything after the operation is left unread here: Active Directory puts the name of a notification there.
+fn extended(id: u32, content: &mut Elements<'_>, phase: Phase) -> Result<Seen, GuardError> {
+    let code = result(content, &[0x8a, 0x8b])?;
+    match (id, phase) {
+        (0, _) => Err(GuardError::Notice(code)),
+        (1, Phase::StartTls) => Ok(Seen::StartTls(code)),
+        _ => Err(GuardError::Shape(
+            "it is an extended response that was not asked for",
+        )),
+    }
+}
+
+/// `LDAPResult` and the elements that this operation may add; gives the result code.
+fn result(content: &mut Elements<'_>, more: &[u8]) -> Result<u32, GuardError> {
+    let code = number(
+        content.expect(ENUMERATED, "a result has no code")?,
+        "a result code is out of range",
+    )?;
+    content.text("a result has no matched DN")?;
+    content.text("a result has no diagnostic message")?;
+    if let Some(referral) = content.optional(0xa3)? {
+        references(&mut Elements(referral))?;
+    }
+    for tag in more {
+        if let Some(value) = content.optional(*tag)? {
+            if *tag == 0x8a {
+                utf8(value)?;
+            }
+        }
+    }
+    content.end("a result has an unknown element")?;
+    Ok(code)
+}
+
+fn references(content: &mut Elements<'_>) -> Result<(), GuardError> {
+    loop {
+        content.text("a referral has no URI")?;
+        if content.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+fn entry(content: &mut Elements<'_>) -> Result<(), GuardError> {
+    content.text("an entry has no DN")?;
+    let mut attributes = Elements(content.expect(SEQUENCE, "an entry has no attributes")?);
+    content.end("an entry has an unknown element")?;
+    while !attributes.is_empty() {
+        let mut attribute = Elements(attributes.expect(SEQUENCE, "an attribute is no SEQUENCE")?);
+        attribute.text("an attribute has no name")?;
+        let mut values = Elements(attribute.expect(SET, "an attribute has no set of values")?);
+        attribute.end("an attribute has an unknown element")?;
+        while !values.is_empty() {
+            values.expect(OCTETS, "a value is no octet string")?;
+        }
+    }
+    Ok(())
+}
+
+fn controls(message: &mut Elements<'_>) -> Result<(), GuardError> {
+    let Some(list) = message.optional(0xa0)? else {
+        return Ok(());
+    };
+    let mut list = Elements(list);
+    while !list.is_empty() {
+        let mut control = Elements(list.expect(SEQUENCE, "a control is no SEQUENCE")?);
+        let oid = control.expect(OCTETS, "a control has no type")?;
+        utf8(oid)?;
+        if control
+            .optional(BOOLEAN)?
+            .is_some_and(|critical| critical.len() != 1)
+        {
+            return Err(GuardError::Shape("the criticality of a control is no boolean"));
+        }
+        let value = control.optional(OCTETS)?;
+        control.end("a control has an unknown element")?;
+        if oid == PAGED_RESULTS {
+            paged(value.ok_or(GuardError::Shape("the paging control has no value"))?)?;
+        }
+    }
+    Ok(())
+}
+
+/// RFC 2696: `SEQUENCE { size INTEGER, cookie OCTET STRING }`.
+fn paged(value: &[u8]) -> Result<(), GuardError> {
+    let mut outer = Elements(value);
+    let mut inner = Elements(outer.expect(SEQUENCE, "the paging control is no SEQUENCE")?);
+    number(
+        inner.expect(INTEGER, "the paging control has no size")?,
+        "the size of the paging control is out of range",
+    )?;
+    inner.expect(OCTETS, "the paging control has no cookie")?;
+    inner.end("the paging control has an unknown element")?;
+    outer.end("bytes follow the paging control")
+}
