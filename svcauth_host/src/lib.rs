@@ -4,8 +4,10 @@
 //! here: deciding (that is `svcauth_core`), the network, threads. The fixed paths of design and packages are in [`paths`].
 #![forbid(unsafe_code)]
 
+pub mod audit_log;
 pub mod clock;
 pub mod confirmed;
 pub mod managed;
 pub mod paths;
+pub mod sessions;
 pub mod snapshot_file;

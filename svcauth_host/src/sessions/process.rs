@@ -1,0 +1,121 @@
+//! Processes as /proc shows them: which audit session this one is in, which ones it descends from, which are alive.
+
+use std::fs::File;
+use std::io::Read as _;
+
+/// What the kernel says when a process is in no audit session (loginuid never set).
+const UNSET: u32 = u32::MAX;
+/// A line of /proc stays far below this: 4 KiB.
+const PROC_MAX: u64 = 4096;
+/// Processes looked at on the way up to process 1.
+const ANCESTORS_MAX: usize = 64;
+
+/// A process, told from a later one with the same pid by when it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Process {
+    /// Its pid.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot (field 22 of /proc/PID/stat, proc(5)).
+    pub start: u64,
+}
+
+impl Process {
+    /// The calling process; `None` where /proc is not mounted.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        Self::by_pid(std::process::id())
+    }
+
+    /// The live process with this pid.
+    #[must_use]
+    pub fn by_pid(pid: u32) -> Option<Self> {
+        let (_, start) = parse_stat(&read_proc(&format!("/proc/{pid}/stat"))?)?;
+        Some(Self { pid, start })
+    }
+
+    /// Whether this very process still exists.
+    #[must_use]
+    pub fn is_alive(self) -> bool {
+        Self::by_pid(self.pid) == Some(self)
+    }
+}
+
+/// The audit session of the calling process (`/proc/self/sessionid`); `None` when it is in none.
+#[must_use]
+pub fn current_audit_session() -> Option<u32> {
+    let id = read_proc("/proc/self/sessionid")?.trim_ascii().parse().ok()?;
+    (id != UNSET).then_some(id)
+}
+
+/// The calling process and those it descends from, nearest first.
+#[must_use]
+pub fn current_ancestry() -> Vec<Process> {
+    let mut found = Vec::new();
+    let mut pid = std::process::id();
+    while pid != 0 && found.len() < ANCESTORS_MAX {
+        let stat = read_proc(&format!("/proc/{pid}/stat"));
+        let Some((parent, start)) = stat.as_deref().and_then(parse_stat) else {
+            break;
+        };
+        found.push(Process { pid, start });
+        pid = parent;
+    }
+    found
+}
+
+/// The parent's pid and the start time. The command name may hold blanks and brackets: the last `)` ends it.
+fn parse_stat(stat: &str) -> Option<(u32, u64)> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split_ascii_whitespace();
+    let parent = fields.nth(1)?.parse().ok()?;
+    let start = fields.nth(17)?.parse().ok()?;
+    Some((parent, start))
+}
+
+fn read_proc(path: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .ok()?
+        .take(PROC_MAX)
+        .read_to_end(&mut bytes)
+        .ok()?;
+    // A process may give itself a name that is no UTF-8.
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Process, current_ancestry, parse_stat};
+
+    #[test]
+    fn a_process_that_calls_itself_like_a_stat_line_is_still_read_right() {
+        let tail = "S 41 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 8123456 1 2 3\n";
+        for name in ["sshd", "a b", ") S 1 1 1", "(((", "x) R 7 7 7 7"] {
+            assert_eq!(
+                parse_stat(&format!("7 ({name}) {tail}")),
+                Some((41, 8_123_456)),
+                "{name}"
+            );
+        }
+        for bad in ["", "7 (x)", "7 (x) S 1", "7 (x) S y 1 1"] {
+            assert_eq!(parse_stat(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_process_descends_from_itself_first_and_from_its_parent_next() {
+        let own = Process::current().unwrap();
+        let parent = std::os::unix::process::parent_id();
+        assert!(own.is_alive());
+        assert!(
+            !Process {
+                start: own.start + 1,
+                ..own
+            }
+            .is_alive()
+        );
+        let ancestry = current_ancestry();
+        assert_eq!(ancestry.first(), Some(&own));
+        assert_eq!(ancestry.get(1).map(|process| process.pid), Some(parent));
+    }
+}
