@@ -9,7 +9,7 @@ use std::path::Path;
 use svcauth_core::config::{Config, Managed};
 
 use crate::paths;
-use crate::snapshot_file::read_trusted;
+use crate::snapshot_file::{SnapshotError, read_trusted};
 
 /// The configuration of a large site stays far below this: 1 MiB.
 pub const CONFIG_MAX: u64 = 1 << 20;
@@ -21,32 +21,48 @@ pub enum Known {
     ByConfig(Managed),
     /// The configuration cannot be read; this is what it last said.
     ByLastConfig(Managed),
-    /// Neither can be read: svcauth manages nothing on this host.
+    /// There is neither, or what there is says nothing: svcauth manages nothing on this host.
     Nothing,
+    /// The operating system refused to let either be read (no descriptor left, a failing disk): nobody can tell.
+    Unreadable,
 }
 
 impl Known {
     /// Looks at the configuration, and at what it last said if it cannot be read.
     #[must_use]
     pub fn look() -> Self {
-        let config = read_trusted(Path::new(paths::CONFIG), CONFIG_MAX)
-            .ok()
-            .and_then(|text| Config::parse(&text).ok());
+        let config = read_trusted(Path::new(paths::CONFIG), CONFIG_MAX);
+        let last = || read_trusted(Path::new(paths::LAST_MANAGED), CONFIG_MAX);
+        Self::from_texts(config, last)
+    }
+
+    fn from_texts(
+        config: Result<String, SnapshotError>,
+        last: impl FnOnce() -> Result<String, SnapshotError>,
+    ) -> Self {
+        let refused = |text: &Result<_, SnapshotError>| matches!(text, Err(SnapshotError::Refused(_)));
+        let config_refused = refused(&config);
+        let config = config.ok().and_then(|text| Config::parse(&text).ok());
         if let Some(config) = config {
             return Self::ByConfig(config.managed());
         }
-        let last = read_trusted(Path::new(paths::LAST_MANAGED), CONFIG_MAX)
-            .ok()
-            .and_then(|text| parse(&text));
-        last.map_or(Self::Nothing, Self::ByLastConfig)
+        let last = last();
+        // A caller of su can see to it that there is no descriptor left (ulimit -n): that must not unmanage anything.
+        let unreadable = config_refused || refused(&last);
+        match last.ok().and_then(|text| parse(&text)) {
+            Some(managed) => Self::ByLastConfig(managed),
+            None if unreadable => Self::Unreadable,
+            None => Self::Nothing,
+        }
     }
 
-    /// Whether an account of this name and uid is a managed one; root never is.
+    /// Whether an account of this name and uid is a managed one, or may be; root never is.
     #[must_use]
     pub fn covers(&self, name: &str, uid: u32) -> bool {
         match self {
             Self::ByConfig(managed) | Self::ByLastConfig(managed) => managed.covers(name, uid),
             Self::Nothing => false,
+            Self::Unreadable => uid != 0 && name != "root",
         }
     }
 }
@@ -75,7 +91,31 @@ fn parse(text: &str) -> Option<Managed> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Managed, parse, to_text};
+    use super::{Known, Managed, SnapshotError, parse, to_text};
+
+    #[test]
+    fn a_file_that_cannot_be_read_does_not_make_an_account_unmanaged() {
+        let missing = || Err(SnapshotError::Missing);
+        let refused = || Err(SnapshotError::Refused("Too many open files".to_owned()));
+        let broken = || Ok("id_range".to_owned());
+        let last = || Ok("id_range 7000-7999\n".to_owned());
+        assert_eq!(Known::from_texts(missing(), missing), Known::Nothing);
+        assert_eq!(Known::from_texts(broken(), missing), Known::Nothing);
+        for (config, last) in [
+            (refused(), missing()),
+            (missing(), refused()),
+            (broken(), refused()),
+            (refused(), broken()),
+            (refused(), refused()),
+        ] {
+            let known = Known::from_texts(config, || last);
+            assert_eq!(known, Known::Unreadable);
+            assert!(known.covers("deployer", 7001) && !known.covers("root", 0) && !known.covers("toor", 0));
+        }
+        let known = Known::from_texts(refused(), last);
+        assert!(matches!(known, Known::ByLastConfig(_)), "{known:?}");
+        assert!(known.covers("deployer", 7001) && !known.covers("alice", 1001));
+    }
 
     #[test]
     fn what_was_managed_is_read_as_it_was_written_and_a_damaged_text_is_refused() {

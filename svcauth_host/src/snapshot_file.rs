@@ -86,7 +86,10 @@ pub fn read_trusted(path: &Path, max: u64) -> Result<String, SnapshotError> {
     let mut text = String::new();
     file.take(max)
         .read_to_string(&mut text)
-        .map_err(|error| SnapshotError::Refused(error.to_string()))?;
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => SnapshotError::Untrusted("it is not a text in UTF-8"),
+            _ => SnapshotError::Refused(error.to_string()),
+        })?;
     Ok(text)
 }
 
