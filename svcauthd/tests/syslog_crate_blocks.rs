@@ -35,6 +35,14 @@ impl Unread {
             receiver,
         }
     }
+
+    /// The message that waits in the queue.
+    fn next(&self) -> String {
+        self.receiver.set_read_timeout(Some(WATCHDOG)).unwrap();
+        let mut buffer = [0; 1024];
+        let size = self.receiver.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(buffer.get(..size).unwrap_or_default()).into_owned()
+    }
 }
 
 impl Drop for Unread {
