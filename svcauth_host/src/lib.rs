@@ -7,6 +7,7 @@
 pub mod audit_log;
 pub mod clock;
 pub mod confirmed;
+pub mod host_names;
 pub mod managed;
 pub mod paths;
 pub mod sessions;

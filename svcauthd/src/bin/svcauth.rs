@@ -1,1 +1,5 @@
-fn main() {}
+//! The `svcauth` command; the library has the program.
+
+fn main() -> std::process::ExitCode {
+    svcauthd::cli::run()
+}

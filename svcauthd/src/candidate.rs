@@ -1,0 +1,113 @@
+//! What the worker makes of a directory: plain entries, already mapped and checked, not yet joined.
+//!
+//! It travels from the worker to the monitor as JSON, and the monitor believes none of it (`crate::state::recheck`).
+//! DNs are normalised ([`crate::directory::dn::normalise`]), so that a member value and the entry it names are equal.
+
+use serde::{Deserialize, Serialize};
+use svcauth_core::origin::Fingerprint;
+
+/// Everything that one fetch gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The server or file that answered.
+    pub server: String,
+    /// Managed accounts.
+    pub accounts: Vec<AccountEntry>,
+    /// Groups, with a gid or without.
+    pub groups: Vec<GroupEntry>,
+    /// People.
+    pub people: Vec<PersonEntry>,
+    /// Entries, or values of entries, that were refused.
+    pub refused: Vec<Refusal>,
+}
+
+/// One managed account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountEntry {
+    /// The immutable id: entryUUID, objectGUID, or the DN where a directory has neither.
+    pub id: String,
+    /// The normalised DN.
+    pub dn: String,
+    /// The account's name.
+    pub name: String,
+    /// Its uid.
+    pub uid: u32,
+    /// Its primary group.
+    pub gid: u32,
+    /// The comment field.
+    pub gecos: String,
+    /// The home directory.
+    pub home: String,
+    /// The login shell.
+    pub shell: String,
+    /// The values of `memberOf`, as they are written.
+    pub member_of: Vec<String>,
+    /// Disabled in the directory.
+    pub disabled: bool,
+    /// Seconds since 1970 from which on the account is expired.
+    pub expires: Option<u64>,
+}
+
+/// One group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupEntry {
+    /// The immutable id.
+    pub id: String,
+    /// The normalised DN.
+    pub dn: String,
+    /// The group's name.
+    pub name: String,
+    /// Its gid; `None`: a role that NSS does not show.
+    pub gid: Option<u32>,
+    /// Its members.
+    pub members: Vec<Member>,
+}
+
+/// One member of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Member {
+    /// By normalised DN (rfc2307bis, Active Directory).
+    Dn(String),
+    /// By login name (RFC 2307, `memberUid`).
+    Login(String),
+}
+
+/// One person, or one service that acts like one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonEntry {
+    /// The immutable id.
+    pub id: String,
+    /// The normalised DN.
+    pub dn: String,
+    /// The login name.
+    pub login: String,
+    /// Fingerprints of the public keys, as `SHA256:...`.
+    pub keys: Vec<String>,
+    /// Kerberos principals, with realm.
+    pub principals: Vec<String>,
+    /// Disabled in the directory.
+    pub disabled: bool,
+    /// Seconds since 1970 from which on the person is expired.
+    pub expires: Option<u64>,
+    /// Seconds since 1970 until which the person is locked out; `u64::MAX`: until unlocked.
+    pub locked_until: Option<u64>,
+}
+
+impl PersonEntry {
+    /// The fingerprints; a text that is none is left out.
+    #[must_use]
+    pub fn fingerprints(&self) -> Vec<Fingerprint> {
+        self.keys.iter().filter_map(|text| text.parse().ok()).collect()
+    }
+}
+
+/// An entry, or a value of one, that is not used, and why. Equal refusals are one alarm.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The entry.
+    pub dn: String,
+    /// What about it: an attribute, a name, an id.
+    pub what: String,
+    /// Why, with foreign text escaped.
+    pub why: String,
+}

@@ -1,0 +1,58 @@
+//! Asking the daemon.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use svcauth_host::paths;
+
+use super::output::Failure;
+use crate::control::{Reply, Request};
+use crate::frame;
+
+/// Why the daemon did not answer.
+pub(super) enum NoAnswer {
+    /// None is running.
+    NotRunning,
+    /// Something went wrong on the way.
+    Failed(io::Error),
+}
+
+impl From<io::Error> for NoAnswer {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Self::NotRunning,
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+impl From<NoAnswer> for Failure {
+    fn from(why: NoAnswer) -> Self {
+        match why {
+            NoAnswer::NotRunning => Self::new("svcauthd is not running; run: systemctl start svcauthd"),
+            NoAnswer::Failed(error) => {
+                Self::new(format!("svcauthd does not answer on {}: {error}", paths::SOCKET))
+            }
+        }
+    }
+}
+
+/// Sends one request and waits for its reply; a refresh may take as long as the directory is slow.
+pub(super) fn ask(request: &Request, patience: Option<Duration>) -> Result<Reply, NoAnswer> {
+    let mut stream = UnixStream::connect(paths::SOCKET)?;
+    if getsockopt(&stream, PeerCredentials)
+        .map_err(io::Error::from)?
+        .uid()
+        != 0
+    {
+        return Err(NoAnswer::Failed(io::Error::other(
+            "the program behind the socket does not run as root; is it svcauthd?",
+        )));
+    }
+    stream.set_read_timeout(patience)?;
+    frame::write(&mut stream, request, frame::CONTROL_MAX)?;
+    frame::read(&mut stream, frame::CONTROL_MAX)?
+        .ok_or_else(|| NoAnswer::Failed(io::ErrorKind::UnexpectedEof.into()))
+}

@@ -1,0 +1,116 @@
+//! The `svcauth` command. Exit codes: 0 done, allowed or ok; 1 denied, degraded or failed to do it; 2 usage; 3 logins to
+//! managed accounts are refused (`status`).
+
+mod accounts;
+mod client;
+mod explain;
+mod output;
+mod ssh_keys;
+mod status;
+mod sync;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::output::Failure;
+
+/// Managed accounts: who may become them, and what svcauth knows.
+#[derive(Debug, Parser)]
+#[command(name = "svcauth", version, about, long_about = None)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show whether the directory confirms the snapshot, its age and what is in it
+    ///
+    /// Exit status: 0 ok; 1 degraded (logins work, the directory does not answer); 3 failed (logins to managed accounts
+    /// are refused).
+    Status(Json),
+    /// Fetch the directory now, and return when the new state is published
+    ///
+    /// A login or getent(1) after it sees that state. Needs root. Exit status: 0 done; 1 not done, with the reason.
+    Sync(SyncArgs),
+    /// List the managed accounts
+    Accounts(AccountsArgs),
+    /// Say whether a person may use an account, by which rule and role, and what would change the answer
+    ///
+    /// Exit status: 0 allow; 1 deny.
+    Explain(ExplainArgs),
+    /// Print the offered key if its owner may use the account (sshd's `AuthorizedKeysCommand`)
+    ///
+    /// sshd_config(5): AuthorizedKeysCommand /usr/bin/svcauth ssh-keys %u %f %t %k
+    SshKeys(SshKeysArgs),
+}
+
+#[derive(Debug, Args)]
+struct Json {
+    /// Print JSON for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct SyncArgs {
+    #[command(flatten)]
+    json: Json,
+    /// Publish even if the directory suddenly holds less than half of what it held
+    #[arg(long)]
+    accept_shrink: bool,
+}
+
+#[derive(Debug, Args)]
+struct AccountsArgs {
+    #[command(flatten)]
+    json: Json,
+    /// Only those that this person may use through sshd on this host
+    #[arg(long, value_name = "PERSON")]
+    usable_by: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct ExplainArgs {
+    /// Login name of the person
+    person: String,
+    /// Name of the account
+    account: String,
+    /// PAM service to ask about
+    #[arg(long, default_value = "sshd")]
+    service: String,
+    /// Source address to ask about; without it `from` is taken as met
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<std::net::IpAddr>,
+    #[command(flatten)]
+    json: Json,
+}
+
+#[derive(Debug, Args)]
+struct SshKeysArgs {
+    /// The account (%u)
+    account: String,
+    /// The key's fingerprint (%f); not believed, computed again
+    fingerprint: String,
+    /// The key's type (%t)
+    key_type: String,
+    /// The key in base64 (%k)
+    key: String,
+}
+
+/// Runs the command.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Status(json) => status::run(&json),
+        Command::Sync(args) => sync::run(&args),
+        Command::Accounts(args) => accounts::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::SshKeys(args) => ssh_keys::run(&args),
+    };
+    done.unwrap_or_else(|failure| failure.report())
+}
+
+type Done = Result<ExitCode, Failure>;

@@ -1,0 +1,92 @@
+//! What the command prints: tables on a terminal, tabs in a pipe, JSON when asked; no foreign control byte in any of them.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use svcauth_core::audit::escape::for_terminal;
+
+/// A command that could not do its work.
+pub(super) struct Failure {
+    message: String,
+    code: u8,
+}
+
+impl Failure {
+    /// Something is not as it must be: exit status 1.
+    pub(super) fn new(message: impl Display) -> Self {
+        Self {
+            message: message.to_string(),
+            code: 1,
+        }
+    }
+    /// The question makes no sense: exit status 2, as for a wrong option.
+    pub(super) fn usage(message: impl Display) -> Self {
+        Self {
+            message: message.to_string(),
+            code: 2,
+        }
+    }
+    /// Says it on standard error.
+    pub(super) fn report(&self) -> ExitCode {
+        // Nowhere to report that standard error is closed.
+        let _ = writeln!(io::stderr(), "svcauth: {}", for_terminal(&self.message));
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::new(error)
+    }
+}
+
+/// One line of text, foreign parts already escaped or not: escaped here.
+pub(super) fn line(text: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{}", for_terminal(text))
+}
+
+/// A value as one line of JSON.
+pub(super) fn json<T: Serialize>(value: &T) -> io::Result<()> {
+    let text = serde_json::to_string(value).map_err(io::Error::other)?;
+    writeln!(io::stdout(), "{text}")
+}
+
+/// A table: aligned with a head on a terminal, tab-separated without one in a pipe.
+pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| for_terminal(cell)).collect())
+        .collect();
+    if !out.is_terminal() {
+        for row in rows {
+            writeln!(out, "{}", row.join("\t"))?;
+        }
+        return Ok(());
+    }
+    let head: Vec<String> = head.iter().map(ToString::to_string).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().chain([&head]).filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    for row in [&head].into_iter().chain(&rows) {
+        let cells = row
+            .iter()
+            .enumerate()
+            .map(|(column, cell)| format!("{cell:<0$}", width(column)));
+        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// Seconds as people say them: `3s`, `5m`, `2h`, `4d`.
+pub(super) fn duration(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds}s"),
+        120..=7199 => format!("{}m", seconds / 60),
+        7200..=172_799 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}

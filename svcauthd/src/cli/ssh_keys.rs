@@ -1,0 +1,107 @@
+//! `svcauth ssh-keys`: sshd asks with an offered key, and gets it back only if its owner may use the account.
+//!
+//! An offered key proves nothing (anybody can offer anybody's public key): a refusal here is recorded as `key_refused
+//! ... proven=no`, never as somebody's login, and the session phase decides again on the key that sshd saw proven. Exit
+//! status is 0 also for a refused key: to sshd_config(5) anything else is a broken command.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use svcauth_core::audit::{Event, Record};
+use svcauth_core::origin::PublicKey;
+use svcauth_core::policy::{Circumstances, Decision, Origin, Reason, Source, decide};
+use svcauth_core::snapshot::Invalid;
+use svcauth_host::audit_log::{Sinks, send};
+use svcauth_host::clock::Clock;
+use svcauth_host::host_names::host_names;
+use svcauth_host::snapshot_file::open_access;
+use svcauth_host::{confirmed, paths};
+
+use super::output::{Failure, line};
+use super::{Done, SshKeysArgs};
+
+/// What is known about a refused key.
+struct Refusal {
+    reason: Reason,
+    owner: Option<String>,
+    generation: u64,
+    age: Option<u64>,
+}
+
+pub(super) fn run(args: &SshKeysArgs) -> Done {
+    let offered = format!("{} {}", args.key_type, args.key);
+    let Ok(key) = PublicKey::parse(&offered) else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    match refusal(&args.account, &key)? {
+        None => line(&offered)?,
+        Some(Refused::NotManaged) => {}
+        Some(Refused::Because(refusal)) => record(args, &key, refusal),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+enum Refused {
+    /// Not an account of ours: sshd goes by its own files.
+    NotManaged,
+    Because(Refusal),
+}
+
+/// Why the key is refused; `None`: it is not.
+fn refusal(account: &str, key: &PublicKey) -> Result<Option<Refused>, Failure> {
+    let snapshot =
+        open_access().map_err(|error| Failure::new(format!("{}: {error}", paths::ACCESS_SNAPSHOT)))?;
+    let damaged = |error: Invalid| Failure::new(format!("{}: {error}", paths::ACCESS_SNAPSHOT));
+    let Some(account) = snapshot.account(account).map_err(damaged)? else {
+        return Ok(Some(Refused::NotManaged));
+    };
+    let policy = snapshot.policy().map_err(damaged)?;
+    let owner = snapshot.person_by_key(&key.fingerprint()).map_err(damaged)?;
+    let now = Clock::now();
+    let names = host_names();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let age = confirmed::age(snapshot.header(), &now);
+    let at = Circumstances {
+        service: Some("sshd"),
+        hosts: &names,
+        source: Source::NotYetKnown,
+        now: now.wall,
+        age,
+    };
+    let origin = owner
+        .as_ref()
+        .map_or(Origin::Unproven(Reason::UnknownKey), |known| {
+            Origin::Person(&known.person)
+        });
+    match decide(&policy, &account, origin, &at).decision {
+        Decision::Allow => Ok(None),
+        Decision::Deny(reason) => {
+            let owner = owner.map(|known| known.person.login);
+            let generation = snapshot.header().generation;
+            Ok(Some(Refused::Because(Refusal {
+                reason,
+                owner,
+                generation,
+                age: age.0,
+            })))
+        }
+    }
+}
+
+fn record(args: &SshKeysArgs, key: &PublicKey, refusal: Refusal) {
+    let record = Record {
+        event: Event::KeyRefused,
+        time: Some(Clock::now().wall.saturating_mul(1_000_000)),
+        reason: Some(refusal.reason.code().to_owned()),
+        account: Some(args.account.clone()),
+        origin: refusal.owner,
+        key_fingerprint: Some(key.fingerprint().to_string()),
+        service: Some("sshd".to_owned()),
+        generation: Some(refusal.generation),
+        age_seconds: refusal.age,
+        pid: Some(std::process::id()),
+        ..Record::default()
+    };
+    // The key is refused whether or not a log takes the record.
+    let _ = send(&record, &Sinks::default(), Duration::from_millis(100));
+}

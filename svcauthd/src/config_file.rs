@@ -1,0 +1,128 @@
+//! Reading `/etc/svcauth/svcauth.toml` and the files that it names.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use svcauth_core::config::{Bind, Config, ConfigError, DirectoryKind};
+use svcauth_core::origin::{Fingerprint, PublicKey};
+use svcauth_host::managed::CONFIG_MAX;
+use svcauth_host::paths;
+use svcauth_host::snapshot_file::{SnapshotError, read_trusted};
+
+/// The configuration with what its files hold.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The text of the file, for the worker.
+    pub text: String,
+    /// The checked configuration.
+    pub config: Config,
+    /// Fingerprints of the trusted certificate authorities.
+    pub trusted_ca: Vec<Fingerprint>,
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug)]
+pub enum ConfigFileError {
+    /// The file, or one that it names, cannot be read or trusted.
+    File(PathBuf, SnapshotError),
+    /// A value is wrong.
+    Value(ConfigError),
+    /// A line of a file of certificate authorities is no public key.
+    Authority(PathBuf, usize, String),
+}
+
+impl fmt::Display for ConfigFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path, SnapshotError::Missing) if path == Path::new(paths::CONFIG) => write!(
+                f,
+                "{}: there is no such file; copy the commented example from /usr/share/doc/svcauth/examples/svcauth.toml",
+                path.display()
+            ),
+            Self::File(path, SnapshotError::Missing) => {
+                write!(f, "{}: there is no such file", path.display())
+            }
+            Self::File(path, SnapshotError::Untrusted(why)) => {
+                write!(
+                    f,
+                    "{}: {why}; run: chown root {0} && chmod go-w {0}",
+                    path.display()
+                )
+            }
+            Self::File(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Value(error) => write!(f, "{error}"),
+            Self::Authority(path, line, why) => {
+                write!(
+                    f,
+                    "{}: line {line}: {why}; write one public key a line, as in a .pub file",
+                    path.display()
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigFileError {}
+
+impl Loaded {
+    /// Reads the configuration and the certificate authorities.
+    ///
+    /// # Errors
+    /// [`ConfigFileError`], which names the file, the line and the next step.
+    pub fn read() -> Result<Self, ConfigFileError> {
+        let text = read(Path::new(paths::CONFIG))?;
+        let config = Config::parse(&text)
+            .map_err(|error| ConfigFileError::Value(error.with_path(Path::new(paths::CONFIG))))?;
+        let mut trusted_ca = Vec::new();
+        for path in &config.certificates.trusted_ca {
+            trusted_ca.extend(authorities(path)?);
+        }
+        Ok(Self {
+            text,
+            config,
+            trusted_ca,
+        })
+    }
+
+    /// The bind password, if the configuration names a file for it: its first line.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the password is empty: many servers take an empty one for an anonymous bind.
+    pub fn secret(&self) -> Result<Option<String>, ConfigFileError> {
+        let DirectoryKind::Ldap(ldap) = &self.config.directory.kind else {
+            return Ok(None);
+        };
+        let Bind::Simple { password_file, .. } = &ldap.bind else {
+            return Ok(None);
+        };
+        let text = read(password_file)?;
+        let secret = text.lines().next().unwrap_or_default();
+        if secret.is_empty() {
+            return Err(ConfigFileError::File(
+                password_file.clone(),
+                SnapshotError::Refused("the password is empty".into()),
+            ));
+        }
+        Ok(Some(secret.to_owned()))
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigFileError> {
+    read_trusted(path, CONFIG_MAX).map_err(|error| ConfigFileError::File(path.to_owned(), error))
+}
+
+fn authorities(path: &Path) -> Result<Vec<Fingerprint>, ConfigFileError> {
+    let text = read(path)?;
+    let lines = text
+        .lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line.trim()));
+    lines
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(number, line)| {
+            let key = PublicKey::parse(line)
+                .map_err(|error| ConfigFileError::Authority(path.to_owned(), number, error.to_string()))?;
+            Ok(key.fingerprint())
+        })
+        .collect()
+}

@@ -1,0 +1,51 @@
+//! `svcauthd`: the monitor, or its worker when it is called `svcauthd worker`.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{config_file, monitor, worker};
+
+/// Keeps a snapshot of the directory, from which NSS and PAM answer.
+#[derive(Debug, Parser)]
+#[command(name = "svcauthd", version, about, long_about = None)]
+struct Cli {
+    /// Read the configuration, say what is wrong with it, and stop
+    #[arg(long)]
+    check: bool,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// Fetch for a monitor on standard input; started by the monitor only
+    #[command(hide = true)]
+    Worker,
+}
+
+/// Runs the daemon. Exit status: 0 after a signal, 1 when it cannot start, 2 usage.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = match cli.role {
+        Some(Role::Worker) => worker::run().map_err(|error| error.to_string()),
+        None if cli.check => config_file::Loaded::read()
+            .map(|_| ())
+            .map_err(|error| error.to_string()),
+        None => monitor::run().map_err(|error| error.to_string()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            // Nowhere to report that standard error is closed.
+            let _ = writeln!(
+                std::io::stderr(),
+                "svcauthd: {}",
+                svcauth_core::audit::escape::for_terminal(&why)
+            );
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The board: what `svcauth status` shows, written by the monitor's thread and read by the socket's.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use svcauth_core::config::Config;
+use svcauth_host::clock::Clock;
+use svcauth_host::confirmed;
+use svcauth_host::snapshot_file::open_access;
+
+use super::publisher::Published;
+use crate::control::{Counts, DirectoryStatus, State, Status};
+
+/// A handle to the one board of the process.
+#[derive(Clone, Default)]
+pub(super) struct Board(Arc<Mutex<Notes>>);
+
+#[derive(Default)]
+struct Notes {
+    kind: String,
+    server: Option<String>,
+    max_stale: u64,
+    refresh: u64,
+    last_error: Option<String>,
+    next_refresh: Option<Instant>,
+}
+
+impl Board {
+    fn notes<T>(&self, note: impl FnOnce(&mut Notes) -> T) -> T {
+        note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn configured(&self, config: &Config) {
+        self.notes(|notes| {
+            notes.kind = config.directory.kind.as_str().to_owned();
+            notes.max_stale = config.limits.max_stale.as_secs();
+            notes.refresh = config.directory.refresh.as_secs();
+        });
+    }
+
+    pub(super) fn refreshed(&self, published: &Published) {
+        self.notes(|notes| {
+            notes.server = Some(published.server.clone());
+            notes.last_error = None;
+        });
+    }
+
+    pub(super) fn failed(&self, reason: &str) {
+        self.notes(|notes| notes.last_error = Some(reason.to_owned()));
+    }
+
+    pub(super) fn next_refresh(&self, due: Instant) {
+        self.notes(|notes| notes.next_refresh = Some(due));
+    }
+
+    /// The status as logins see it: number, age and counts come from the published files and not from memory.
+    pub(super) fn status(&self) -> Status {
+        let opened = open_access();
+        let header = opened.as_ref().ok().map(|snapshot| *snapshot.header());
+        let age = header
+            .as_ref()
+            .and_then(|header| confirmed::age(header, &Clock::now()).0);
+        self.notes(|notes| {
+            let unusable = opened.as_ref().err().map(ToString::to_string);
+            let last_error = notes.last_error.clone().or(unusable);
+            Status {
+                state: state(age, notes, last_error.is_some()),
+                generation: header.map_or(0, |header| header.generation),
+                age_seconds: age,
+                max_stale_seconds: notes.max_stale,
+                directory: DirectoryStatus {
+                    kind: notes.kind.clone(),
+                    server: notes.server.clone(),
+                },
+                counts: header.map_or_else(Counts::default, |header| Counts {
+                    accounts: header.accounts,
+                    groups: header.groups,
+                    people: header.people,
+                }),
+                last_error,
+                next_refresh_seconds: notes
+                    .next_refresh
+                    .map(|due| due.saturating_duration_since(Instant::now()).as_secs()),
+            }
+        })
+    }
+}
+
+/// Failed: logins are refused. Degraded: they are not, but the directory has not confirmed the snapshot in time.
+fn state(age: Option<u64>, notes: &Notes, has_error: bool) -> State {
+    match age {
+        None => State::Failed,
+        Some(age) if age > notes.max_stale => State::Failed,
+        Some(age) if has_error || age > notes.refresh.saturating_mul(3) => State::Degraded,
+        Some(_) => State::Ok,
+    }
+}

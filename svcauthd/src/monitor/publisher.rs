@@ -1,0 +1,234 @@
+//! Publishing a candidate: checked by root, joined, numbered, written; or refused, and the old generation stays.
+
+use std::path::Path;
+use std::{fmt, io};
+
+use nix::unistd::Gid;
+use svcauth_core::snapshot::{BuildError, Stamp};
+use svcauth_host::clock::Clock;
+use svcauth_host::confirmed::Confirmation;
+use svcauth_host::snapshot_file::{open_access, open_accounts, read_trusted};
+use svcauth_host::{managed, paths};
+
+use crate::candidate::{Candidate, Refusal};
+use crate::config_file::Loaded;
+use crate::control::Counts;
+use crate::local_names::LocalNames;
+use crate::state::{State, join, recheck, to_files, with_tombstones};
+use crate::state_dir::{Readers, StateDir};
+
+/// From this many entries on a sudden loss of more than half is taken for a fault of the directory.
+const SHRINK_FROM: u32 = 10;
+
+/// What a refresh came to.
+pub(super) struct Published {
+    pub(super) generation: u64,
+    /// Whether it is a new generation, or the last one confirmed.
+    pub(super) is_new: bool,
+    pub(super) server: String,
+    pub(super) counts: Counts,
+    pub(super) refused: Vec<Refusal>,
+}
+
+/// Why a candidate is not published.
+#[derive(Debug)]
+pub(super) enum PublishError {
+    /// It is suspiciously small.
+    Shrunk {
+        what: &'static str,
+        before: u32,
+        after: u32,
+    },
+    /// /etc/passwd or /etc/group cannot be read.
+    LocalNames(io::Error),
+    /// It does not fit the snapshot format.
+    Build(BuildError),
+    /// The operating system refused.
+    Write(io::Error),
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shrunk { what, before, after } => write!(
+                f,
+                "the directory has {after} {what}, the last generation had {before}: more than half are gone; \
+                 if that is right, run: svcauth sync --accept-shrink"
+            ),
+            Self::LocalNames(error) => write!(f, "the local users and groups cannot be read: {error}"),
+            Self::Build(error) => write!(f, "the snapshot cannot be built: {error}"),
+            Self::Write(error) => write!(
+                f,
+                "the snapshot cannot be written to {}: {error}",
+                paths::STATE_DIR
+            ),
+        }
+    }
+}
+
+impl From<BuildError> for PublishError {
+    fn from(error: BuildError) -> Self {
+        Self::Build(error)
+    }
+}
+
+impl From<io::Error> for PublishError {
+    fn from(error: io::Error) -> Self {
+        Self::Write(error)
+    }
+}
+
+/// Numbers and writes generations.
+pub(super) struct Publisher {
+    dir: StateDir,
+    /// The group that may read what decisions need.
+    group: Gid,
+    /// What the last generation was made of; `None` after a start.
+    last: Option<(u64, State)>,
+}
+
+impl Publisher {
+    pub(super) const fn new(dir: StateDir, group: Gid) -> Self {
+        Self {
+            dir,
+            group,
+            last: None,
+        }
+    }
+
+    /// Keeps what is managed for the day on which the configuration cannot be read.
+    pub(super) fn configured(&self, loaded: &Loaded) {
+        let text = managed::to_text(&loaded.config.managed());
+        // The same disk takes the snapshots: a full one is reported there.
+        let _ = self.dir.publish("managed", text.as_bytes(), Readers::Everybody);
+    }
+
+    /// Publishes a candidate as a new generation, or confirms the last one when nothing has changed.
+    pub(super) fn publish(
+        &mut self,
+        mut candidate: Candidate,
+        loaded: &Loaded,
+        accept_shrink: bool,
+    ) -> Result<Published, PublishError> {
+        let local = LocalNames::read().map_err(PublishError::LocalNames)?;
+        recheck(&mut candidate, &loaded.config, &local);
+        let state = join(&candidate, &loaded.config, loaded.trusted_ca.clone());
+        let counts = counts(&state);
+        if !accept_shrink {
+            guard(counts)?;
+        }
+        let now = Clock::now();
+        let same = self
+            .last
+            .as_ref()
+            .filter(|(number, last)| last == &state && is_published(*number))
+            .map(|(number, _)| *number);
+        let generation = match same {
+            Some(generation) => generation,
+            None => self.write(&state, counts, &local, &now)?,
+        };
+        self.confirm(generation, now)?;
+        self.last = Some((generation, state));
+        Ok(Published {
+            generation,
+            is_new: same.is_none(),
+            server: candidate.server,
+            counts,
+            refused: candidate.refused,
+        })
+    }
+
+    fn write(
+        &self,
+        state: &State,
+        counts: Counts,
+        local: &LocalNames,
+        now: &Clock,
+    ) -> Result<u64, PublishError> {
+        let last = open_access()
+            .ok()
+            .and_then(|snapshot| snapshot.accounts().ok())
+            .unwrap_or_default();
+        let accounts = with_tombstones(state, last, now.wall, |name| local.has_user(name));
+        let stamp = Stamp {
+            generation: last_generation().saturating_add(1),
+            created: now.wall,
+            seed: seed()?,
+            id_range: state.policy.id_range,
+            counts: [counts.accounts, counts.groups, counts.people],
+        };
+        let files = to_files(
+            &State {
+                accounts,
+                ..state.clone()
+            },
+            stamp,
+        )?;
+        // What decisions need comes first: an account must never be visible before it is known to be managed.
+        self.dir
+            .publish("access.snap", &files.access, Readers::Group(self.group.as_raw()))?;
+        self.dir
+            .publish("accounts.snap", &files.accounts, Readers::Everybody)?;
+        Ok(stamp.generation)
+    }
+
+    fn confirm(&self, generation: u64, at: Clock) -> io::Result<()> {
+        let text = Confirmation { generation, at }.to_string();
+        self.dir
+            .publish("confirmed", text.as_bytes(), Readers::Group(self.group.as_raw()))
+    }
+}
+
+fn counts(state: &State) -> Counts {
+    let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+    Counts {
+        accounts: count(state.accounts.len()),
+        groups: count(state.groups.len()),
+        people: count(state.people.len()),
+    }
+}
+
+/// The shrink guard: half of the accounts or people gone at once is a broken search more often than a wish.
+fn guard(now: Counts) -> Result<(), PublishError> {
+    let Ok(snapshot) = open_access() else {
+        return Ok(());
+    };
+    let before = *snapshot.header();
+    for (what, before, after) in [
+        ("accounts", before.accounts, now.accounts),
+        ("groups", before.groups, now.groups),
+        ("people", before.people, now.people),
+    ] {
+        if before >= SHRINK_FROM && after < before / 2 {
+            return Err(PublishError::Shrunk { what, before, after });
+        }
+    }
+    Ok(())
+}
+
+/// Whether both files on disk are still those of this generation: somebody may have removed or damaged one.
+fn is_published(generation: u64) -> bool {
+    open_access()
+        .is_ok_and(|snapshot| snapshot.header().generation == generation && snapshot.accounts().is_ok())
+        && open_accounts().is_ok_and(|snapshot| snapshot.header().generation == generation)
+}
+
+/// The highest number that any published file names: a lost or restored file must not bring an old number back.
+fn last_generation() -> u64 {
+    let access = open_access().map_or(0, |snapshot| snapshot.header().generation);
+    let accounts = open_accounts().map_or(0, |snapshot| snapshot.header().generation);
+    let confirmed = read_trusted(Path::new(paths::CONFIRMED), 256)
+        .ok()
+        .and_then(|text| text.parse::<Confirmation>().ok());
+    access
+        .max(accounts)
+        .max(confirmed.map_or(0, |confirmed| confirmed.generation))
+}
+
+fn seed() -> io::Result<[u64; 2]> {
+    let mut bytes = [[0; 8]; 2];
+    for half in &mut bytes {
+        getrandom::fill(half).map_err(|error| io::Error::other(error.to_string()))?;
+    }
+    Ok(bytes.map(u64::from_le_bytes))
+}

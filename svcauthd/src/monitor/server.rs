@@ -1,0 +1,142 @@
+//! The daemon's socket: short requests, one a connection, from anybody; the kernel says who asks.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+
+use super::Event;
+use super::board::Board;
+use crate::control::{Reply, Request};
+use crate::frame;
+
+/// How long a peer may take to send its request, and to take its reply.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Connections of one uid at a time.
+const PER_UID: usize = 8;
+/// Connections at a time.
+const IN_ALL: usize = 64;
+
+/// Serves the socket for ever.
+pub(super) struct Server {
+    pub(super) board: Board,
+    pub(super) events: Sender<Event>,
+}
+
+impl Server {
+    /// Binds the socket with mode 0666: what is asked, not who can connect, is what is guarded.
+    pub(super) fn bind(path: &Path) -> io::Result<UnixListener> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+        Ok(listener)
+    }
+
+    /// Accepts and answers, each connection on a thread of its own, as many as one uid may have.
+    pub(super) fn run(self, listener: &UnixListener) {
+        let open: Arc<Mutex<HashMap<u32, usize>>> = Arc::default();
+        let server = Arc::new(self);
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else {
+                // Out of descriptors: give those that are open time to go.
+                std::thread::sleep(Duration::from_millis(50));
+                continue;
+            };
+            let Ok(peer) = getsockopt(&stream, PeerCredentials) else {
+                continue;
+            };
+            let Some(place) = Place::take(&open, peer.uid()) else {
+                continue;
+            };
+            let server = Arc::clone(&server);
+            let answer = move || {
+                let _place = place;
+                // A peer that goes away is its own loss.
+                let _ = server.answer(stream, peer.uid());
+            };
+            let _ = std::thread::Builder::new().spawn(answer);
+        }
+    }
+
+    fn answer(&self, mut stream: UnixStream, uid: u32) -> io::Result<()> {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let reply = match frame::read::<Request>(&mut stream, frame::CONTROL_MAX) {
+            Ok(Some(request)) => self.reply(&request, uid),
+            Ok(None) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Reply::Failed {
+                reason: format!("the request cannot be read: {error}"),
+            },
+            Err(error) => return Err(error),
+        };
+        frame::write(&mut stream, &reply, frame::CONTROL_MAX)
+    }
+
+    fn reply(&self, request: &Request, uid: u32) -> Reply {
+        match request {
+            Request::Status => Reply::Status(self.board.status()),
+            Request::Sync { .. } if uid != 0 => Reply::Failed {
+                reason: "only root may ask for a refresh; run: sudo svcauth sync".into(),
+            },
+            Request::Sync { accept_shrink } => self.sync(*accept_shrink),
+        }
+    }
+
+    fn sync(&self, accept_shrink: bool) -> Reply {
+        let (reply, result) = channel();
+        if self.events.send(Event::Sync { accept_shrink, reply }).is_err() {
+            return Reply::Failed {
+                reason: "the daemon is stopping".into(),
+            };
+        }
+        match result.recv() {
+            Ok(Ok(generation)) => Reply::Synced { generation },
+            Ok(Err(reason)) => Reply::Failed { reason },
+            Err(_) => Reply::Failed {
+                reason: "the daemon is stopping".into(),
+            },
+        }
+    }
+}
+
+/// One of the connections that a uid may have; given back when dropped.
+struct Place {
+    open: Arc<Mutex<HashMap<u32, usize>>>,
+    uid: u32,
+}
+
+impl Place {
+    fn take(open: &Arc<Mutex<HashMap<u32, usize>>>, uid: u32) -> Option<Self> {
+        let mut counts = open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mine = counts.get(&uid).copied().unwrap_or(0);
+        if mine >= PER_UID || counts.values().sum::<usize>() >= IN_ALL {
+            return None;
+        }
+        counts.insert(uid, mine + 1);
+        Some(Self {
+            open: Arc::clone(open),
+            uid,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = counts.get(&self.uid).map_or(0, |mine| mine.saturating_sub(1));
+        if left == 0 {
+            counts.remove(&self.uid);
+        } else {
+            counts.insert(self.uid, left);
+        }
+    }
+}

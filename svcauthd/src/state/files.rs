@@ -1,0 +1,89 @@
+//! A state as the two files, and the accounts that must not vanish at once.
+
+use svcauth_core::policy::Account;
+use svcauth_core::snapshot::access::AccessFile;
+use svcauth_core::snapshot::{AccountsFile, BuildError, Stamp};
+
+use super::State;
+
+/// How long a removed account is remembered, in seconds: longer than any login takes from its first lookup to its session.
+const REMEMBERED: u64 = 24 * 3600;
+
+/// The two files of one generation.
+pub struct Files {
+    /// `accounts.snap`.
+    pub accounts: Vec<u8>,
+    /// `access.snap`.
+    pub access: Vec<u8>,
+}
+
+/// Lays a state out as its two files.
+///
+/// # Errors
+/// [`BuildError`]; a state that has been checked and joined gives none but for absurd lengths.
+pub fn to_files(state: &State, stamp: Stamp) -> Result<Files, BuildError> {
+    let mut accounts = AccountsFile::new(stamp)?;
+    state
+        .passwd
+        .iter()
+        .try_for_each(|account| accounts.account(account))?;
+    state.groups.iter().try_for_each(|group| accounts.group(group))?;
+    let mut access = AccessFile::new(stamp, &state.policy)?;
+    state
+        .accounts
+        .iter()
+        .try_for_each(|account| access.account(account))?;
+    state
+        .people
+        .iter()
+        .try_for_each(|known| access.person(&known.person, &known.keys, &known.principals))?;
+    Ok(Files {
+        accounts: accounts.finish()?,
+        access: access.finish()?,
+    })
+}
+
+/// The accounts to publish, with those of the last generation that are gone now.
+///
+/// A login that began when the account still existed must not meet a snapshot that has never heard of it: "not in the
+/// snapshot" means "not managed" and lets it pass. So a removed account stays for a day, disabled. A name that is local
+/// now is left alone at once.
+pub fn with_tombstones(
+    state: &State,
+    last: Vec<Account>,
+    now: u64,
+    is_local: impl Fn(&str) -> bool,
+) -> Vec<Account> {
+    let mut accounts = state.accounts.clone();
+    let names: std::collections::HashSet<&str> = state
+        .accounts
+        .iter()
+        .map(|account| account.name.as_str())
+        .collect();
+    let gone = last
+        .into_iter()
+        .filter(|account| account.uid.is_some() && !names.contains(account.name.as_str()));
+    for account in gone.filter(|account| !is_local(&account.name)) {
+        let removed = if is_tombstone(&account) {
+            account.expires.unwrap_or(0)
+        } else {
+            now
+        };
+        if removed.saturating_add(REMEMBERED) > now {
+            accounts.push(Account {
+                id: String::new(),
+                disabled: true,
+                expires: Some(removed),
+                roles: Vec::new(),
+                ..account
+            });
+        }
+    }
+    accounts
+}
+
+/// Whether an account is only remembered as removed.
+#[must_use]
+pub const fn is_tombstone(account: &Account) -> bool {
+    account.id.is_empty() && account.uid.is_some() && account.disabled
+}

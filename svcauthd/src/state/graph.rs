@@ -1,0 +1,82 @@
+//! Who is in which group, through however many other groups; cycles end by themselves.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use crate::candidate::{Candidate, Member};
+
+/// A group by its place in [`Candidate::groups`].
+pub(super) type GroupIndex = usize;
+
+/// The group memberships of a candidate, joined by DN and by login name.
+pub(super) struct Graph<'a> {
+    candidate: &'a Candidate,
+    /// Groups that an entry (by DN) is directly in.
+    groups_of: HashMap<&'a str, Vec<GroupIndex>>,
+    /// Groups that a login name is directly in (memberUid).
+    groups_of_login: HashMap<&'a str, Vec<GroupIndex>>,
+}
+
+impl<'a> Graph<'a> {
+    pub(super) fn new(candidate: &'a Candidate) -> Self {
+        let mut groups_of: HashMap<&str, Vec<GroupIndex>> = HashMap::new();
+        let mut groups_of_login: HashMap<&str, Vec<GroupIndex>> = HashMap::new();
+        for (index, group) in candidate.groups.iter().enumerate() {
+            for member in &group.members {
+                match member {
+                    Member::Dn(dn) => groups_of.entry(dn).or_default().push(index),
+                    Member::Login(login) => groups_of_login.entry(login).or_default().push(index),
+                }
+            }
+        }
+        Self {
+            candidate,
+            groups_of,
+            groups_of_login,
+        }
+    }
+
+    /// The groups that an entry is in by itself, by DN or by login name; each once.
+    pub(super) fn direct(&self, dn: &str, login: &str) -> Vec<GroupIndex> {
+        let by_dn = self.groups_of.get(dn).into_iter().flatten();
+        let by_login = self.groups_of_login.get(login).into_iter().flatten();
+        let mut seen = HashSet::new();
+        by_dn
+            .chain(by_login)
+            .copied()
+            .filter(|index| seen.insert(*index))
+            .collect()
+    }
+
+    /// Every group reachable upwards from these, the nearest first, each with the group below it on the shortest way.
+    pub(super) fn upwards(&self, from: &[GroupIndex]) -> Vec<(GroupIndex, Option<GroupIndex>)> {
+        let mut found = Vec::new();
+        let mut seen: HashSet<GroupIndex> = from.iter().copied().collect();
+        let mut queue: VecDeque<(GroupIndex, Option<GroupIndex>)> =
+            from.iter().map(|index| (*index, None)).collect();
+        while let Some((index, below)) = queue.pop_front() {
+            found.push((index, below));
+            let Some(group) = self.candidate.groups.get(index) else {
+                continue;
+            };
+            for above in self.groups_of.get(group.dn.as_str()).into_iter().flatten() {
+                if seen.insert(*above) {
+                    queue.push_back((*above, Some(index)));
+                }
+            }
+        }
+        found
+    }
+
+    /// The names on the way from the group that a member is in up to `role`, as [`Self::upwards`] found it.
+    pub(super) fn path(&self, found: &[(GroupIndex, Option<GroupIndex>)], role: GroupIndex) -> Vec<String> {
+        let below: HashMap<GroupIndex, Option<GroupIndex>> = found.iter().copied().collect();
+        let mut path = Vec::new();
+        let mut at = Some(role);
+        while let Some(index) = at {
+            path.extend(self.candidate.groups.get(index).map(|group| group.name.clone()));
+            at = below.get(&index).copied().flatten();
+        }
+        path.reverse();
+        path
+    }
+}

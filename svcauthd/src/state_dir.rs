@@ -1,0 +1,114 @@
+//! Publishing: a file is either the old one or the new one, never something between, whatever dies when.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+/// Who may read a published file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Everybody: mode 0644.
+    Everybody,
+    /// Root and one group: mode 0640.
+    Group(u32),
+}
+
+/// The directory of the published state: owned by root, writable by nobody else.
+#[derive(Clone, Debug)]
+pub struct StateDir(PathBuf);
+
+impl StateDir {
+    /// The directory, made if it is not there.
+    ///
+    /// # Errors
+    /// As mkdir(2) and chmod(2).
+    pub fn open(path: &Path) -> io::Result<Self> {
+        fs::create_dir_all(path)?;
+        fs::set_permissions(path, Permissions::from_mode(0o755))?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// Replaces a file by one rename(2): temporary file, mode and owner, contents, fsync, rename, fsync of the directory.
+    ///
+    /// # Errors
+    /// Whatever step failed; the old file is still there then, and the temporary one is not.
+    pub fn publish(&self, name: &str, contents: &[u8], readers: Readers) -> io::Result<()> {
+        let temporary = self.0.join(format!(".{name}.new"));
+        let written = self
+            .write_new(&temporary, contents, readers)
+            .and_then(|()| fs::rename(&temporary, self.0.join(name)));
+        if written.is_err() {
+            // What is left of a full disk must not stay on it; the first error is the one to report.
+            let _ = fs::remove_file(&temporary);
+        }
+        written?;
+        File::open(&self.0)?.sync_all()
+    }
+
+    fn write_new(&self, path: &Path, contents: &[u8], readers: Readers) -> io::Result<()> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        let mode = match readers {
+            Readers::Everybody => 0o644,
+            Readers::Group(gid) => {
+                fchown(&file, None, Some(gid))?;
+                0o640
+            }
+        };
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.write_all(contents)?;
+        file.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+    use std::path::PathBuf;
+
+    use super::{Readers, StateDir};
+
+    fn scratch(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("svcauth-state-dir-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        path
+    }
+
+    #[test]
+    fn a_published_file_has_its_contents_and_mode_and_replaces_the_old_one() {
+        let path = scratch("mode");
+        let dir = StateDir::open(&path).unwrap();
+        dir.publish("x.snap", b"old", Readers::Everybody).unwrap();
+        dir.publish(
+            "x.snap",
+            b"new",
+            Readers::Group(fs::metadata(&path).unwrap().gid()),
+        )
+        .unwrap();
+        assert_eq!(fs::read(path.join("x.snap")).unwrap(), b"new");
+        assert_eq!(fs::metadata(path.join("x.snap")).unwrap().mode() & 0o7777, 0o640);
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn a_failure_leaves_the_old_file_and_nothing_else() {
+        let path = scratch("failure");
+        let dir = StateDir::open(&path).unwrap();
+        dir.publish("x.snap", b"old", Readers::Everybody).unwrap();
+        // A directory where the temporary file must be: the write fails before anything is touched.
+        fs::create_dir(path.join(".x.snap.new")).unwrap();
+        assert!(dir.publish("x.snap", b"new", Readers::Everybody).is_err());
+        assert_eq!(fs::read(path.join("x.snap")).unwrap(), b"old");
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
