@@ -107,10 +107,13 @@ impl AccountsFile {
         payload.extend_from_slice(&short(&group.name)?);
         payload.extend_from_slice(&[0; 2]);
         string(&mut payload, &group.name);
-        group
-            .members
-            .iter()
-            .for_each(|member| string(&mut payload, member));
+        let mut members = Vec::new();
+        for member in &group.members {
+            let before = members.len();
+            string(&mut members, member);
+            payload.push(u8::try_from(members.len() - before).map_err(|_| BuildError::TooLong)?);
+        }
+        payload.extend_from_slice(&members);
         let place = self.0.record(RecordKind::Group, &payload)?;
         self.0.key(Table::GroupByName, group.name.as_bytes(), place)?;
         self.0

@@ -3,7 +3,8 @@
 //! ```text
 //! passwd         uid u32, gid u32, name_len u16, gecos_len u16, home_len u16, shell_len u16,
 //!                name NUL gecos NUL home NUL shell NUL              (lengths without the NUL)
-//! group          gid u32, members u32, name_len u16, zero u16, name NUL, member NUL member NUL ...
+//! group          gid u32, members u32, name_len u16, zero u16, name NUL, size u8 for each member, member NUL member NUL ...
+//!                (sizes with the NUL: a reader finds the members by adding instead of searching, see the NSS bench)
 //! account gids   gids u32, name_len u16, zero u16, name NUL, zero padding to 4, gid u32 gid u32 ...
 //! ```
 
@@ -62,6 +63,7 @@ pub struct GroupEntry<'a> {
     pub name: &'a CStr,
     /// How many members there are.
     pub member_count: u32,
+    sizes: &'a [u8],
     members: &'a [u8],
 }
 
@@ -74,8 +76,13 @@ impl<'a> GroupEntry<'a> {
         let mut strings = Strings(payload.get(12..).ok_or(Invalid::Structure)?);
         let name = strings.take(u16_at(payload, 8)?)?;
         let member_count = u32_at(payload, 4)?;
-        // Every member takes two bytes at least: a count beyond that is a lie, and would ask for memory.
-        if strings.0.len() / 2 < member_count as usize {
+        let (sizes, members) = strings
+            .0
+            .split_at_checked(member_count as usize)
+            .ok_or(Invalid::Structure)?;
+        let total: usize = sizes.iter().map(|size| usize::from(*size)).sum();
+        let ends_in_nul = matches!(members.last(), None | Some(0));
+        if total != members.len() || !ends_in_nul || sizes.contains(&0) {
             return Err(Invalid::Structure);
         }
         let gid = Gid::new(u32_at(payload, 0)?).ok_or(Invalid::Structure)?;
@@ -83,7 +90,8 @@ impl<'a> GroupEntry<'a> {
             gid,
             name,
             member_count,
-            members: strings.0,
+            sizes,
+            members,
         })
     }
 
@@ -91,6 +99,18 @@ impl<'a> GroupEntry<'a> {
     #[must_use]
     pub const fn members(&self) -> Members<'a> {
         Members(self.members)
+    }
+
+    /// The members' login names, each with its NUL, one behind the other. Empty or ending in NUL.
+    #[must_use]
+    pub const fn member_bytes(&self) -> &'a [u8] {
+        self.members
+    }
+
+    /// The bytes that each member takes in [`Self::member_bytes`]: at least 1, and together all of them.
+    #[must_use]
+    pub const fn member_sizes(&self) -> &'a [u8] {
+        self.sizes
     }
 }
 
