@@ -40,7 +40,7 @@ pub struct AccountEntry {
     pub home: String,
     /// The login shell.
     pub shell: String,
-    /// The values of `memberOf`, as they are written.
+    /// The values of `memberOf`: normalised DNs.
     pub member_of: Vec<String>,
     /// Disabled in the directory.
     pub disabled: bool,
@@ -64,7 +64,7 @@ pub struct GroupEntry {
 }
 
 /// One member of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Member {
     /// By normalised DN (rfc2307bis, Active Directory).
     Dn(String),

@@ -253,7 +253,7 @@ fn what_is_no_answer_is_refused_and_says_why() {
 fn a_notification_ends_the_connection_even_as_active_directory_writes_it() {
     let notice = tlv(0x78, &result_body(52));
     assert_eq!(
-        verdict(&message(0, &[notice.clone()])),
+        verdict(&message(0, std::slice::from_ref(&notice))),
         Err(GuardError::Notice(52))
     );
     assert_eq!(

@@ -325,7 +325,7 @@ mod tests {
         for (text, message) in FAULTS {
             assert_eq!(
                 parse(text.as_bytes()).map_err(|e| e.to_string()),
-                Err(message.into()),
+                Err(message.to_string()),
                 "{text:?}"
             );
         }

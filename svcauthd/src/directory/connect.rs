@@ -1,0 +1,214 @@
+//! Opens the way to one server: TCP, TLS or StartTLS, or a socket in the file system.
+//!
+//! This is done here and not by the LDAP library, so that the guard stands before it from the first byte on: an answer to
+//! StartTLS comes from whoever is on the network path.
+
+use super::error::FetchError;
+use super::guard::whole_message;
+use super::shape::{self, Phase, Seen};
+use native_tls::{Certificate, Protocol, TlsConnector};
+use std::path::Path;
+use svcauth_core::config::{DirectoryUri, LdapDirectory, Tls};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Longest answer to StartTLS in bytes.
+const MAX_STARTTLS_ANSWER: usize = 4096;
+/// Message 1, ExtendedRequest 1.3.6.1.4.1.1466.20037 (RFC 4511, 4.14).
+const STARTTLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
+
+/// An open way to a server.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// Connects and protects the connection as configured; nothing of the bind is said yet.
+pub(super) async fn open(
+    ldap: &LdapDirectory,
+    uri: &DirectoryUri,
+    tls: Option<&TlsConnector>,
+) -> Result<Box<dyn Stream>, FetchError> {
+    let failed = |error: std::io::Error| FetchError::Connect {
+        server: uri.to_string(),
+        what: error.to_string(),
+    };
+    let (host, port) = match uri {
+        DirectoryUri::Ldapi { path } => {
+            return Ok(Box::new(UnixStream::connect(path).await.map_err(failed)?));
+        }
+        DirectoryUri::Host { host, port, .. } => (host.as_str(), *port),
+    };
+    let mut tcp = TcpStream::connect((host, port)).await.map_err(failed)?;
+    tcp.set_nodelay(true).map_err(failed)?;
+    match (ldap.tls, tls) {
+        (Tls::Off, _) if uri.is_local() => return Ok(Box::new(tcp)),
+        (Tls::StartTls, Some(_)) => start_tls(uri, &mut tcp).await?,
+        (Tls::Ldaps, Some(_)) => {}
+        // The configuration forbids it; should it ever not, nothing leaves this host in clear.
+        _ => {
+            return Err(FetchError::Internal(format!(
+                "{uri} would not be protected by TLS"
+            )));
+        }
+    }
+    let connector = tls
+        .cloned()
+        .ok_or_else(|| FetchError::Internal("no TLS settings".to_owned()))?;
+    match tokio_native_tls::TlsConnector::from(connector)
+        .connect(host, tcp)
+        .await
+    {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(error) => Err(FetchError::Tls {
+            server: uri.to_string(),
+            what: error.to_string(),
+        }),
+    }
+}
+
+/// What is trusted: the authorities of `ca_file` and no others, or those of the system.
+///
+/// Takes up to 50 ms, nearly all of it for reading the system's certificates.
+pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, FetchError> {
+    let mut builder = TlsConnector::builder();
+    builder.min_protocol_version(Some(Protocol::Tlsv12));
+    if let Some(path) = ca_file {
+        let fault = |what: String| FetchError::File {
+            path: path.to_path_buf(),
+            what,
+        };
+        let pem = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
+        let certificates = Certificate::stack_from_pem(&pem).map_err(|error| fault(error.to_string()))?;
+        if certificates.is_empty() {
+            return Err(fault("there is no certificate in it (expected PEM)".to_owned()));
+        }
+        builder.disable_built_in_roots(true);
+        for certificate in certificates {
+            builder.add_root_certificate(certificate);
+        }
+    }
+    builder
+        .build()
+        .map_err(|error| FetchError::Internal(format!("TLS cannot be set up: {error}")))
+}
+
+/// Asks for TLS and takes no other answer than yes.
+async fn start_tls<S: AsyncRead + AsyncWrite + Unpin>(
+    uri: &DirectoryUri,
+    stream: &mut S,
+) -> Result<(), FetchError> {
+    let server = uri.to_string();
+    let broken = |what: String| FetchError::Broken {
+        server: server.clone(),
+        step: "StartTLS".to_owned(),
+        what,
+    };
+    stream
+        .write_all(STARTTLS)
+        .await
+        .map_err(|error| broken(error.to_string()))?;
+    let answer = one_message(&server, stream).await?;
+    let guard = |fault| FetchError::Guard {
+        server: server.clone(),
+        fault,
+    };
+    match shape::check(&answer, Phase::StartTls).map_err(guard)? {
+        Seen::StartTls(0) => Ok(()),
+        Seen::StartTls(code) => Err(FetchError::Refused {
+            server: server.clone(),
+            step: "StartTLS".to_owned(),
+            code,
+            text: String::new(),
+        }),
+        Seen::Bind | Seen::Search => Err(broken("the server answered something else".to_owned())),
+    }
+}
+
+/// Reads exactly one message; a byte behind it was not sent by a server that waits for our hello.
+async fn one_message<S: AsyncRead + Unpin>(server: &str, stream: &mut S) -> Result<Vec<u8>, FetchError> {
+    let broken = |what: &str| FetchError::Broken {
+        server: server.to_owned(),
+        step: "StartTLS".to_owned(),
+        what: what.to_owned(),
+    };
+    let mut answer = Vec::new();
+    loop {
+        let whole = whole_message(&answer).map_err(|fault| FetchError::Guard {
+            server: server.to_owned(),
+            fault,
+        })?;
+        if let Some(message) = whole {
+            return if message.len() == answer.len() {
+                Ok(answer)
+            } else {
+                Err(broken("bytes came in clear after the server's answer"))
+            };
+        }
+        let mut chunk = [0; 512];
+        let read = stream
+            .read(&mut chunk)
+            .await
+            .map_err(|error| broken(&error.to_string()))?;
+        answer.extend_from_slice(chunk.get(..read).unwrap_or_default());
+        if read == 0 || answer.len() > MAX_STARTTLS_ANSWER {
+            return Err(broken("the server closed the connection or talked too much"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{STARTTLS, start_tls};
+    use svcauth_core::config::DirectoryUri;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    fn answer(bytes: &[u8]) -> Result<(), String> {
+        let uri = DirectoryUri::Host {
+            host: "h".into(),
+            port: 389,
+            ldaps: false,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (mut ours, mut theirs) = tokio::io::duplex(1 << 16);
+            theirs.write_all(bytes).await.unwrap();
+            let mut asked = vec![0; STARTTLS.len()];
+            let server = async {
+                theirs.read_exact(&mut asked).await.unwrap();
+                theirs.shutdown().await.unwrap();
+                asked
+            };
+            let (result, asked) = tokio::join!(start_tls(&uri, &mut ours), server);
+            assert_eq!(asked, STARTTLS);
+            result.map_err(|error| error.to_string())
+        })
+    }
+
+    #[test]
+    fn only_a_plain_yes_starts_tls() {
+        let yes = b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00";
+        assert_eq!(answer(yes), Ok(()));
+        let no = b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x02\x04\x00\x04\x00";
+        assert_eq!(
+            answer(no).unwrap_err(),
+            "ldap://h:389: StartTLS failed with LDAP result 2"
+        );
+        let injected = [&yes[..], b"\x30"].concat();
+        assert_eq!(
+            answer(&injected).unwrap_err(),
+            "ldap://h:389: StartTLS broke off: bytes came in clear after the server's answer"
+        );
+        let nested = [0x30, 0x84, 0, 0, 0x40, 0].repeat(700);
+        assert!(answer(&nested).is_err());
+        for other in [
+            &b""[..],
+            b"\x30\x0c\x02\x01\x01",
+            b"\x30\x00",
+            b"HTTP/1.1",
+            b"\x30\x80\0\0",
+            b"\x30\x0c\x02\x01\x02\x78\x07\x0a\x01\x00\x04\x00\x04\x00",
+            b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00",
+        ] {
+            assert!(answer(other).is_err(), "{other:x?}");
+        }
+    }
+}

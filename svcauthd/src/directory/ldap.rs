@@ -1,0 +1,261 @@
+//! Reads accounts, groups and people from an LDAP server.
+//!
+//! A list counts only if every step says that it is whole: no error from the stream AND result code 0 at its end. (After
+//! a connection that broke in mid-page the library's `finish` still reports success; after a size limit its stream ends
+//! as if all were well.)
+
+use super::connect;
+use super::entry::Entry;
+use super::error::FetchError;
+use super::pump::{self, End, Ended};
+use super::shape::Phase;
+use super::{Fetched, Kind};
+use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
+use ldap3::asn1::{PL, StructureTag};
+use ldap3::{
+    Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, ResultEntry, Scope, SearchStream, StdStream,
+};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+use svcauth_core::config::{Bind, Config, DirectoryUri, LdapDirectory, Search, Tls};
+use tokio::time::timeout;
+
+/// Entries of one page: small enough for every server's limit, and for memory.
+const PAGE: i32 = 500;
+/// Most entries of one search.
+const MAX_ENTRIES: usize = 1_000_000;
+
+/// Reads everything from the first server that gives everything.
+pub(super) async fn fetch(
+    config: &Config,
+    ldap: &LdapDirectory,
+    secret: Option<&str>,
+) -> Result<Fetched, FetchError> {
+    let needs_tls = ldap
+        .uris
+        .iter()
+        .any(|uri| matches!(uri, DirectoryUri::Host { .. }) && ldap.tls != Tls::Off);
+    let tls = needs_tls
+        .then(|| connect::connector(ldap.ca_file.as_deref()))
+        .transpose()?;
+    let mut failures = Vec::new();
+    for uri in &ldap.uris {
+        let mut server = Server {
+            uri,
+            wait: config.directory.timeout,
+            ended: Ended::default(),
+        };
+        match server.fetch(config, ldap, secret, tls.as_ref()).await {
+            Ok(fetched) => return Ok(fetched),
+            Err(error) => failures.push(error),
+        }
+    }
+    match failures.len() {
+        1 => Err(failures.remove(0)),
+        _ => Err(FetchError::NoServer(failures)),
+    }
+}
+
+/// One server while it is asked.
+struct Server<'a> {
+    uri: &'a DirectoryUri,
+    wait: Duration,
+    ended: Ended,
+}
+
+impl Server<'_> {
+    async fn fetch(
+        &mut self,
+        config: &Config,
+        ldap: &LdapDirectory,
+        secret: Option<&str>,
+        tls: Option<&native_tls::TlsConnector>,
+    ) -> Result<Fetched, FetchError> {
+        let stream = self
+            .within("connecting", connect::open(ldap, self.uri, tls))
+            .await??;
+        let first = if ldap.bind == Bind::Anonymous {
+            Phase::Search
+        } else {
+            Phase::Bind
+        };
+        let mut session = self.guarded(stream, first).await?;
+        self.bind(&mut session, &ldap.bind, secret).await?;
+        let accounts = self.search(&mut session, config, Kind::Accounts).await?;
+        let groups = self.search(&mut session, config, Kind::Groups).await?;
+        let people = self.search(&mut session, config, Kind::People).await?;
+        // Polite, and of no consequence: everything has been read.
+        let _ = timeout(Duration::from_secs(1), session.unbind()).await;
+        Ok(Fetched {
+            server: self.uri.to_string(),
+            accounts,
+            groups,
+            people,
+        })
+    }
+
+    /// Puts the guard between the server and the library, which gets one end of a socket pair for a connection.
+    async fn guarded(&self, stream: Box<dyn connect::Stream>, first: Phase) -> Result<Ldap, FetchError> {
+        let internal = |what: String| FetchError::Internal(what);
+        let (ours, theirs) =
+            std::os::unix::net::UnixStream::pair().map_err(|error| internal(error.to_string()))?;
+        ours.set_nonblocking(true)
+            .map_err(|error| internal(error.to_string()))?;
+        let ours = tokio::net::UnixStream::from_std(ours).map_err(|error| internal(error.to_string()))?;
+        tokio::spawn(pump::run(stream, ours, first, self.ended.clone()));
+        let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(theirs));
+        // The URL only says which kind of stream it is; the stream itself is there already.
+        let (connection, session) = LdapConnAsync::with_settings(settings, "ldapi://%2F")
+            .await
+            .map_err(|error| internal(error.to_string()))?;
+        // A panic in the library ends this task, and with it the session: the fetch fails, the process lives.
+        tokio::spawn(async move { connection.drive().await });
+        Ok(session)
+    }
+
+    async fn bind(&self, session: &mut Ldap, bind: &Bind, secret: Option<&str>) -> Result<(), FetchError> {
+        let result = match bind {
+            Bind::Anonymous => return Ok(()),
+            Bind::Simple { dn, .. } => {
+                let secret = secret
+                    .filter(|secret| !secret.is_empty())
+                    .ok_or(FetchError::NoSecret)?;
+                self.within("bind", session.simple_bind(dn, secret)).await?
+            }
+            Bind::External => self.within("bind", session.sasl_external_bind()).await?,
+        };
+        self.accepted("bind", result.map_err(|error| self.broken("bind", &error))?)
+    }
+
+    async fn search(
+        &self,
+        session: &mut Ldap,
+        config: &Config,
+        kind: Kind,
+    ) -> Result<Vec<Entry>, FetchError> {
+        let section = kind.section();
+        let Search { base, filter } = kind.search(config);
+        let filter = filter.to_string();
+        let step = format!("the search of [{section}]");
+        let adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> =
+            vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
+        let started =
+            session.streaming_search_with(adapters, base, Scope::Subtree, &filter, kind.attributes(config));
+        let mut stream = self
+            .within(&step, started)
+            .await?
+            .map_err(|error| self.broken(&step, &error))?;
+        let mut entries = Vec::new();
+        // Armed anew for every entry; the deadline of the whole fetch catches a server that drips.
+        while let Some(found) = self.next(&step, &mut stream).await? {
+            if entries.len() >= MAX_ENTRIES {
+                return Err(self.incomplete(&step, "more than 1,000,000 entries"));
+            }
+            entries.push(entry(found).ok_or_else(|| self.incomplete(&step, "an entry could not be read"))?);
+            if entries
+                .last()
+                .is_some_and(|entry| entry.attributes.keys().any(|name| name.contains(";range=")))
+            {
+                return Err(self.incomplete(
+                    &step,
+                    "the server sends values in ranges, which needs kind = \"ad\"",
+                ));
+            }
+        }
+        let result = self.within(&step, stream.finish()).await?;
+        if result.rc == 32 {
+            return Err(FetchError::NoBase {
+                server: self.uri.to_string(),
+                section,
+                base: base.clone(),
+            });
+        }
+        self.accepted(&step, result)?;
+        Ok(entries)
+    }
+
+    async fn next<'s>(
+        &self,
+        step: &str,
+        stream: &mut SearchStream<'s, String, Vec<String>>,
+    ) -> Result<Option<ResultEntry>, FetchError> {
+        self.within(step, stream.next())
+            .await?
+            .map_err(|error| self.broken(step, &error))
+    }
+
+    async fn within<T>(&self, step: &str, work: impl Future<Output = T>) -> Result<T, FetchError> {
+        timeout(self.wait, work).await.map_err(|_| FetchError::Timeout {
+            server: self.uri.to_string(),
+            step: step.to_owned(),
+            seconds: self.wait.as_secs(),
+        })
+    }
+
+    fn accepted(&self, step: &str, result: LdapResult) -> Result<(), FetchError> {
+        match result.rc {
+            0 => Ok(()),
+            code => Err(FetchError::Refused {
+                server: self.uri.to_string(),
+                step: step.to_owned(),
+                code,
+                text: result.text,
+            }),
+        }
+    }
+
+    /// What the pump knows about the end of the connection says more than the library's error.
+    fn broken(&self, step: &str, error: &LdapError) -> FetchError {
+        match self.ended.get() {
+            Some(End::Guard(fault)) => FetchError::Guard {
+                server: self.uri.to_string(),
+                fault,
+            },
+            Some(End::Closed(what)) => self.incomplete(step, &what),
+            None => self.incomplete(step, &error.to_string()),
+        }
+    }
+
+    fn incomplete(&self, step: &str, what: &str) -> FetchError {
+        FetchError::Broken {
+            server: self.uri.to_string(),
+            step: step.to_owned(),
+            what: what.to_owned(),
+        }
+    }
+}
+
+/// The entry from the library's parse tree. Its own `SearchEntry` panics on what is no text, hides every value of an
+/// attribute behind one that is no text, and lets the last of two attributes of one name win.
+fn entry(found: ResultEntry) -> Option<Entry> {
+    let mut parts = constructed(found.0)?.into_iter();
+    let dn = String::from_utf8(primitive(parts.next()?)?).ok()?;
+    let mut attributes: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+    for attribute in constructed(parts.next()?)? {
+        let mut parts = constructed(attribute)?.into_iter();
+        let name = String::from_utf8(primitive(parts.next()?)?)
+            .ok()?
+            .to_ascii_lowercase();
+        let values = constructed(parts.next()?)?
+            .into_iter()
+            .map(primitive)
+            .collect::<Option<Vec<_>>>()?;
+        attributes.entry(name).or_default().extend(values);
+    }
+    Some(Entry::new(dn, attributes))
+}
+
+fn constructed(tag: StructureTag) -> Option<Vec<StructureTag>> {
+    match tag.payload {
+        PL::C(parts) => Some(parts),
+        PL::P(_) => None,
+    }
+}
+
+fn primitive(tag: StructureTag) -> Option<Vec<u8>> {
+    match tag.payload {
+        PL::P(bytes) => Some(bytes),
+        PL::C(_) => None,
+    }
+}

@@ -1,0 +1,99 @@
+//! An entry as a managed account.
+
+use super::values::{dns, field, identity, name, path, required};
+use super::{Fault, state};
+use crate::candidate::AccountEntry;
+use crate::directory::Entry;
+use crate::local_names::{Ids, LocalNames};
+use svcauth_core::config::Config;
+use svcauth_core::id::{IdRange, parse_id};
+use svcauth_core::name::{check_account, check_field};
+
+pub(super) fn read(entry: &Entry, config: &Config, local: &LocalNames) -> Result<AccountEntry, Fault> {
+    let (id, dn) = identity(entry)?;
+    let name = name(entry, &dn, "uid", check_account)?;
+    let Ids { uid, gid } = if config.accounts.local_accounts.contains(&name) {
+        local_ids(&name, local)?
+    } else {
+        ids(entry, &name, config.accounts.id_range, local)?
+    };
+    let state = state::read(entry)?;
+    Ok(AccountEntry {
+        id,
+        dn,
+        uid,
+        gid,
+        gecos: gecos(entry)?,
+        home: path(entry, "homeDirectory")?.unwrap_or_else(|| config.accounts.home_of(&name)),
+        shell: path(entry, "loginShell")?.unwrap_or_else(|| config.accounts.shell.clone()),
+        // A role that is lost here would be one less that a person needs.
+        member_of: dns(entry, "memberOf")?,
+        // Nobody unlocks a shared account by logging in: locked is disabled.
+        disabled: state.disabled || state.locked_until.is_some(),
+        expires: state.expires,
+        name,
+    })
+}
+
+/// An account of `/etc/passwd` that the configuration names: the directory says who may use it, the host what it is.
+fn local_ids(name: &str, local: &LocalNames) -> Result<Ids, Fault> {
+    match local.ids_of(name) {
+        Some(Ids { uid: 0, .. }) => Err(Fault::of(
+            "uid",
+            name.as_bytes(),
+            "has uid 0 on this host; root is never managed",
+        )),
+        Some(ids) => Ok(ids),
+        None => Err(Fault::of(
+            "uid",
+            name.as_bytes(),
+            "is in local_accounts, but not in /etc/passwd",
+        )),
+    }
+}
+
+fn ids(entry: &Entry, name: &str, range: IdRange, local: &LocalNames) -> Result<Ids, Fault> {
+    if local.has_user(name) {
+        let why = "is a user of this host; rename one of the two, or add it to local_accounts";
+        return Err(Fault::of("uid", name.as_bytes(), why));
+    }
+    let uid = id(entry, "uidNumber", range)?;
+    if local.has_uid(uid) {
+        return Err(Fault::of(
+            "uidNumber",
+            uid.to_string().as_bytes(),
+            "is the uid of a user of this host",
+        ));
+    }
+    Ok(Ids {
+        uid,
+        gid: id(entry, "gidNumber", range)?,
+    })
+}
+
+fn id(entry: &Entry, attribute: &str, range: IdRange) -> Result<u32, Fault> {
+    let value = required(entry, attribute)?;
+    let number = parse_id(value).ok_or_else(|| Fault::of(attribute, value, "is no id"))?;
+    if range.contains(number) {
+        Ok(number)
+    } else {
+        Err(Fault::of(
+            attribute,
+            value,
+            format!("is outside id_range {range}, or reserved"),
+        ))
+    }
+}
+
+/// `gecos`, or the common name where it can stand in a passwd entry.
+fn gecos(entry: &Entry) -> Result<String, Fault> {
+    if let Some(gecos) = field(entry, "gecos")? {
+        return Ok(gecos);
+    }
+    let usable = |value: &&Vec<u8>| check_field(value, 256).is_ok();
+    Ok(entry
+        .values("cn")
+        .iter()
+        .find(usable)
+        .map_or_else(String::new, |cn| String::from_utf8_lossy(cn).into_owned()))
+}
