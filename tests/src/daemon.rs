@@ -64,6 +64,11 @@ impl Daemon {
         self.process.pid()
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Outcome {
+        self.process.signal(signal)
+    }
+
     /// Ends it as a crash would.
     pub fn kill(self) -> Outcome {
         self.process.stop(Signal::SIGKILL).map(drop)

@@ -99,6 +99,19 @@ impl Directory {
         self.entries.extend(Entry::parse(entry));
     }
 
+    /// Name, uid and gid of every account whose ids are numbers.
+    pub fn accounts(&self) -> Vec<(String, u32, u32)> {
+        let below = |entry: &&Entry| entry.dn.ends_with(&format!(",ou=accounts,{BASE}"));
+        let ids = |entry: &Entry| {
+            let (uid, gid) = (
+                entry.value("uidNumber")?.parse().ok()?,
+                entry.value("gidNumber")?.parse().ok()?,
+            );
+            Some((entry.value("uid")?.to_owned(), uid, gid))
+        };
+        self.entries.iter().filter(below).filter_map(ids).collect()
+    }
+
     /// Takes a whole entry out.
     pub fn remove(&mut self, dn: &str) -> Outcome {
         self.entry(dn)?;
@@ -157,6 +170,11 @@ impl Entry {
             dn,
             lines: lines.collect(),
         })
+    }
+
+    fn value(&self, attribute: &str) -> Option<&str> {
+        let prefix = format!("{attribute}: ");
+        self.lines.iter().find_map(|line| line.strip_prefix(&prefix))
     }
 
     fn text(&self, schema: Schema) -> String {

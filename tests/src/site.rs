@@ -133,6 +133,19 @@ pub fn svcauth_json(args: &[&str]) -> Outcome<(i32, Value)> {
     Ok((ended.code, value))
 }
 
+/// The text at a JSON pointer, e.g. `/roles/0/name`; empty when it is not there or no text.
+pub fn text_at<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The items of the list at a JSON pointer; none when it is not there or no list.
+pub fn list_at<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
 fn install_products(world: &World) -> Outcome {
     let security = world.pam_folder()?;
     let libraries = security

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::artifacts::{cargo, workspace_folder};
 use crate::failure::{Context, Failure, Outcome, require};
 use crate::program::Program;
+use crate::site::{list_at, text_at};
 use crate::terminal::say;
 
 /// What libFuzzer needs of the compiler: coverage counters, traced comparisons, the address sanitizer and our own
@@ -96,17 +97,12 @@ fn targets(room: &Path) -> Outcome<Vec<String>> {
 }
 
 fn binaries(metadata: &Value) -> Vec<String> {
-    let packages = metadata["packages"].as_array().into_iter().flatten();
-    let targets = packages.flat_map(|package| package["targets"].as_array().into_iter().flatten());
-    let is_binary = |target: &&Value| {
-        target["kind"]
-            .as_array()
-            .is_some_and(|kinds| kinds.contains(&"bin".into()))
-    };
-    targets
-        .filter(is_binary)
-        .filter_map(|target| target["name"].as_str())
-        .map(str::to_owned)
+    let targets = list_at(metadata, "/packages")
+        .iter()
+        .flat_map(|package| list_at(package, "/targets"));
+    let binaries = targets.filter(|target| text_at(target, "/kind/0") == "bin");
+    binaries
+        .map(|target| text_at(target, "/name").to_owned())
         .collect()
 }
 

@@ -116,6 +116,18 @@ impl World {
             .env("USER", user)
     }
 
+    /// A program run with the ids of an account, without any PAM session and without asking who that is.
+    pub fn as_account(&self, name: &str, uid: u32, gid: u32, words: &[&str]) -> Program {
+        let switch = Program::new("setpriv")
+            .arg(format!("--reuid={uid}"))
+            .arg(format!("--regid={gid}"));
+        switch
+            .args(&["--clear-groups", "--"])
+            .args(words)
+            .env("HOME", format!("/home/{name}"))
+            .env("USER", name)
+    }
+
     /// A new ed25519 key pair, readable by root only.
     pub fn key(&self, name: &str) -> Outcome<Key> {
         Key::generate(Path::new("/run/world/keys"), name)

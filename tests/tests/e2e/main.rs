@@ -1,9 +1,33 @@
 //! The end-to-end tests: real programs in private worlds. `cargo test -p svcauth_tests --features e2e`.
+//!
+//! One file per theme. The name of a case is a sentence; each denial is preceded by what proves that the same step works
+//! when it should.
 
+mod broken_host;
+mod certificates;
+mod damage;
+mod host;
+mod hostile;
+mod login;
+mod outage;
 mod plain;
+mod roles;
+mod shared_use;
+mod su_sudo;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    svcauth_tests::runner::main(&[plain::CASES])
+    svcauth_tests::runner::main(&[
+        plain::CASES,
+        login::CASES,
+        certificates::CASES,
+        su_sudo::CASES,
+        roles::CASES,
+        shared_use::CASES,
+        outage::CASES,
+        broken_host::CASES,
+        hostile::CASES,
+        damage::CASES,
+    ])
 }
