@@ -1,0 +1,141 @@
+//! Audit records of decisions and session ends.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use svcauth_core::audit::{Event, Record, Verdict as Word};
+use svcauth_core::policy::{Policy, Reason, RoleRef, Verdict};
+use svcauth_host::audit_log::{DEADLINE, Sinks, Unavailable, send};
+use svcauth_host::sessions::{Session, SessionOrigin};
+
+use crate::identify::{Identified, Proof, Who};
+use crate::request::{Request, User};
+use crate::target::Managed;
+
+/// What the request alone says.
+pub(crate) fn of_request(request: &Request, hosts: &[String]) -> Record {
+    Record {
+        time: now_micros(),
+        event: Event::Decision,
+        account: match &request.user {
+            User::Named(name) => Some(name.clone()),
+            User::NotText | User::Missing => None,
+        },
+        service: Some(request.service.clone()),
+        from: request.rhost.clone(),
+        tty: request.tty.clone(),
+        host: hosts.first().cloned(),
+        pid: Some(std::process::id()),
+        ..Record::default()
+    }
+}
+
+/// Adds what the snapshot says about the account.
+pub(crate) fn add_target(record: &mut Record, managed: &Managed) {
+    record.uid = managed.account.uid;
+    record.generation = Some(managed.snapshot.header().generation);
+    record.age_seconds = managed.age.0;
+}
+
+/// Adds who is behind the session, and by which proof.
+pub(crate) fn add_origin(record: &mut Record, identified: &Identified) {
+    let (origin, kind) = match &identified.who {
+        Who::Person(person) => (Some(person.login.clone()), Some("person")),
+        Who::Root => (Some("root".to_owned()), Some("root")),
+        Who::Nobody(_) => (None, None),
+    };
+    record.origin = origin;
+    record.origin_kind = kind.map(str::to_owned);
+    let proof = identified.proof.clone();
+    record.evidence = proof.evidence.map(|evidence| evidence.as_str().to_owned());
+    record.key_fingerprint = proof.key_fingerprint;
+    record.cert_key_id = proof.cert_key_id;
+    record.cert_serial = proof.cert_serial;
+    record.cert_ca = proof.cert_ca;
+    record.principal = proof.principal;
+    record.chain = proof.chain;
+    record.detail = proof.detail;
+}
+
+/// Adds the roles that allowed, or whose lack denied.
+pub(crate) fn add_roles(record: &mut Record, policy: &Policy, verdict: &Verdict) {
+    let name = |role: &RoleRef| policy.roles.get(role.0 as usize).map(|role| role.name.as_str());
+    let names: Vec<&str> = verdict.roles.iter().filter_map(name).collect();
+    record.role = (!names.is_empty()).then(|| names.join(","));
+}
+
+/// Hands over the record of an allowed request; before the access itself.
+pub(crate) fn allow(record: &mut Record) -> Result<(), Unavailable> {
+    record.decision = Some(Word::Allow);
+    record.reason = None;
+    deliver(record)
+}
+
+/// Hands over the record of a denied request. It stays denied when nobody takes the record.
+pub(crate) fn deny(mut record: Record, reason: Reason) {
+    record.decision = Some(Word::Deny);
+    record.reason = Some(reason.code().to_owned());
+    let _ = deliver(&record);
+}
+
+/// A denial that rests on nothing but the request.
+pub(crate) fn deny_unplanned(request: &Request, reason: Reason) {
+    deny(of_request(request, &[]), reason);
+}
+
+/// Hands over the record of a session's end.
+pub(crate) fn end(session: &Session, seconds: u64, hosts: &[String]) {
+    let (origin, kind) = match &session.origin {
+        SessionOrigin::Person(login) => (login.as_str(), "person"),
+        SessionOrigin::Root => ("root", "root"),
+    };
+    let record = Record {
+        time: now_micros(),
+        event: Event::SessionEnd,
+        account: Some(session.account.clone()),
+        uid: session.uid,
+        origin: Some(origin.to_owned()),
+        origin_kind: Some(kind.to_owned()),
+        evidence: session.evidence.map(|evidence| evidence.as_str().to_owned()),
+        key_fingerprint: session.key_fingerprint.clone(),
+        cert_key_id: session.cert_key_id.clone(),
+        cert_serial: session.cert_serial,
+        cert_ca: session.cert_ca.clone(),
+        principal: session.principal.clone(),
+        service: Some(session.service.clone()),
+        from: session.from.clone(),
+        tty: session.tty.clone(),
+        session: Some(session.id.clone()),
+        chain: session.chain.clone(),
+        generation: session.generation,
+        host: hosts.first().cloned(),
+        pid: Some(session.process.pid),
+        duration_seconds: Some(seconds),
+        ..Record::default()
+    };
+    let _ = deliver(&record);
+}
+
+impl Proof {
+    /// What a session entry says of how its origin was proven.
+    pub(crate) fn of_session(session: &Session) -> Self {
+        Self {
+            evidence: session.evidence,
+            key_fingerprint: session.key_fingerprint.clone(),
+            cert_key_id: session.cert_key_id.clone(),
+            cert_serial: session.cert_serial,
+            cert_ca: session.cert_ca.clone(),
+            principal: session.principal.clone(),
+            chain: session.chain.clone(),
+            detail: None,
+        }
+    }
+}
+
+fn deliver(record: &Record) -> Result<(), Unavailable> {
+    send(record, &Sinks::default(), DEADLINE).map(|_| ())
+}
+
+fn now_micros() -> Option<u64> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_micros()).ok()
+}
