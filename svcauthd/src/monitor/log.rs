@@ -4,9 +4,9 @@
 //! /dev/log, and does not come back after the log daemon was restarted (decision 0002).
 
 use std::io::{self, Write};
-use std::os::unix::net::UnixDatagram;
 
 use svcauth_core::audit::escape::for_terminal;
+use svcauth_host::audit_log::{DEADLINE, Sinks, SyslogWriter};
 use syslog::{Facility, Formatter3164, LogFormat, Severity};
 
 /// How loud a line is.
@@ -45,14 +45,8 @@ impl Log {
         };
         let mut line = Vec::new();
         if self.formatter.format(&mut line, severity, text).is_ok() {
-            let _ = to_dev_log(&line);
+            // Sent or dropped: a log daemon that does not read must not stop the directory's refresh.
+            let _ = SyslogWriter::new(&Sinks::default(), DEADLINE).write_all(&line);
         }
     }
-}
-
-/// One datagram, sent or dropped: a log daemon that does not read must not stop the directory's refresh.
-fn to_dev_log(line: &[u8]) -> io::Result<()> {
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
-    socket.send_to(line, "/dev/log").map(|_| ())
 }

@@ -84,6 +84,6 @@ pub fn with_tombstones(
 
 /// Whether an account is only remembered as removed.
 #[must_use]
-pub const fn is_tombstone(account: &Account) -> bool {
+pub fn is_tombstone(account: &Account) -> bool {
     account.id.is_empty() && account.uid.is_some() && account.disabled
 }

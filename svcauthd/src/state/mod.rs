@@ -7,6 +7,8 @@ mod files;
 mod graph;
 mod recheck;
 mod roles;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,0 +1,179 @@
+//! Joining, checking once more, and remembering what is gone.
+
+use svcauth_core::config::Config;
+use svcauth_core::policy::{Account, Circumstances, Decision, Origin, Reason, Source, decide};
+use svcauth_core::policy::{Age, Roles};
+
+use super::{State, is_tombstone, join, recheck, with_tombstones};
+use crate::candidate::{AccountEntry, Candidate, GroupEntry, Member, PersonEntry};
+use crate::local_names::LocalNames;
+
+const HEAD: &str = "[directory]\nkind = \"ldif\"\nfile = \"/x.ldif\"\n[accounts]\nlocal_accounts = [\"postgres\"]\n";
+
+fn config(rules: &str) -> Config {
+    Config::parse(&format!("{HEAD}{rules}")).unwrap()
+}
+
+fn account(name: &str, uid: u32, member_of: &[&str]) -> AccountEntry {
+    AccountEntry {
+        id: format!("id-{name}"),
+        dn: format!("uid={name},ou=accounts"),
+        name: name.to_owned(),
+        uid,
+        gid: 7000,
+        home: format!("/home/{name}"),
+        shell: "/bin/bash".to_owned(),
+        member_of: member_of.iter().map(ToString::to_string).collect(),
+        gecos: String::new(),
+        disabled: false,
+        expires: None,
+    }
+}
+
+fn group(name: &str, gid: Option<u32>, members: Vec<Member>) -> GroupEntry {
+    GroupEntry { id: format!("id-{name}"), dn: format!("cn={name},ou=groups"), name: name.to_owned(), gid, members }
+}
+
+fn person(login: &str) -> PersonEntry {
+    PersonEntry {
+        id: format!("id-{login}"),
+        dn: format!("uid={login},ou=people"),
+        login: login.to_owned(),
+        keys: Vec::new(),
+        principals: Vec::new(),
+        disabled: false,
+        expires: None,
+        locked_until: None,
+    }
+}
+
+fn dn(kind: &str, name: &str) -> Member {
+    Member::Dn(match kind {
+        "group" => format!("cn={name},ou=groups"),
+        kind => format!("uid={name},ou={kind}"),
+    })
+}
+
+/// application > ops > alice; application > bob (by login); a cycle between ops and night.
+fn nested() -> Candidate {
+    Candidate {
+        accounts: vec![account("deployer", 7001, &[]), account("jenkins", 7002, &[])],
+        groups: vec![
+            group("application", Some(7100), vec![dn("group", "ops"), Member::Login("bob".to_owned()), dn("accounts", "jenkins")]),
+            group("ops", None, vec![dn("people", "alice"), dn("group", "night")]),
+            group("night", None, vec![dn("group", "ops"), dn("people", "nobody-there")]),
+        ],
+        people: vec![person("alice"), person("bob"), person("carol")],
+        ..Candidate::default()
+    }
+}
+
+fn verdict(state: &State, account: &str, login: &str) -> Decision {
+    let account = state.accounts.iter().find(|known| known.name == account).unwrap();
+    let person = state.people.iter().find(|known| known.person.login == login).unwrap();
+    let at = Circumstances { service: Some("sshd"), hosts: &["web1"], source: Source::Local, now: 1000, age: Age(Some(0)) };
+    decide(&state.policy, account, Origin::Person(&person.person), &at).decision
+}
+
+#[test]
+fn a_role_is_held_through_nested_groups_and_the_way_is_told_and_cycles_end() {
+    let config = config("[[access]]\naccounts = [\"deployer\"]\nroles = [\" Application \"]\n");
+    let state = join(&nested(), &config, Vec::new());
+    assert_eq!(verdict(&state, "deployer", "alice"), Decision::Allow);
+    assert_eq!(verdict(&state, "deployer", "bob"), Decision::Allow);
+    assert_eq!(verdict(&state, "deployer", "carol"), Decision::Deny(Reason::NotInRole));
+    let alice = state.people.iter().find(|known| known.person.login == "alice").unwrap();
+    assert_eq!(alice.person.held[0].path, ["ops", "application"]);
+}
+
+#[test]
+fn getent_shows_people_and_accounts_of_a_group_flattened_and_groups_without_a_gid_are_not_shown() {
+    let state = join(&nested(), &config("[[access]]\naccounts = [\"*\"]\nroles = [\"application\"]\n"), Vec::new());
+    assert_eq!(state.groups.len(), 1);
+    assert_eq!(state.groups[0].members, ["alice", "bob", "jenkins"]);
+    let gids = |name: &str| state.passwd.iter().find(|entry| entry.name == name).unwrap().gids.clone();
+    assert_eq!(gids("jenkins").len(), 1);
+    assert!(gids("deployer").is_empty());
+}
+
+#[test]
+fn a_rule_that_names_an_unknown_group_allows_nobody() {
+    let state = join(&nested(), &config("[[access]]\naccounts = [\"*\"]\nroles = [\"aplication\"]\n"), Vec::new());
+    assert_eq!(state.policy.roles[0].id, None);
+    assert_eq!(verdict(&state, "deployer", "bob"), Decision::Deny(Reason::NotInRole));
+}
+
+#[test]
+fn roles_by_name_dn_and_id_are_one_role() {
+    let rules = "[[access]]\naccounts = [\"*\"]\nroles = [\"APPLICATION\", \"CN=application, OU=groups\", \"id-application\"]\n";
+    let state = join(&nested(), &config(rules), Vec::new());
+    assert_eq!(state.policy.roles.len(), 1);
+    assert_eq!(verdict(&state, "deployer", "bob"), Decision::Allow);
+}
+
+#[test]
+fn an_accounts_own_roles_are_its_groups_and_its_member_of_and_an_unknown_one_locks_it() {
+    let mut candidate = nested();
+    candidate.accounts.push(account("alfred", 7003, &["cn=ops,ou=groups", "nowhere"]));
+    let state = join(&candidate, &config("[[access]]\naccounts = [\"*\"]\nroles_from = \"memberOf\"\nneed = \"every\"\n"), Vec::new());
+    assert_eq!(state.policy.rules[0].roles, Roles::MemberOf);
+    assert_eq!(verdict(&state, "jenkins", "alice"), Decision::Allow);
+    assert_eq!(verdict(&state, "deployer", "alice"), Decision::Deny(Reason::NoRoles));
+    assert_eq!(verdict(&state, "alfred", "alice"), Decision::Deny(Reason::MissingRole));
+}
+
+#[test]
+fn what_the_worker_must_not_send_is_dropped_by_root_with_one_refusal_each() {
+    let mut candidate = nested();
+    let local = LocalNames::parse("root:x:0:0:::\npostgres:x:112:112:::\nmallory:x:7050:7050:::\n", "root:x:0:\nsudo:x:27:\n");
+    candidate.accounts.extend([
+        account("zero", 0, &[]),
+        account("minus", u32::MAX, &[]),
+        account("root", 7010, &[]),
+        account("a:b", 7011, &[]),
+        account("../x", 7012, &[]),
+        account("new\nline", 7013, &[]),
+        account("mallory", 7014, &[]),
+        account("taken", 7050, &[]),
+        account("twin", 7020, &[]),
+        account("other", 7020, &[]),
+        account("far", 9000, &[]),
+    ]);
+    candidate.groups.extend([group("sudo", Some(7101), Vec::new()), group("wheel0", Some(0), Vec::new())]);
+    recheck(&mut candidate, &config("[[access]]\naccounts = [\"*\"]\nroles = []\n"), &local);
+    let names: Vec<&str> = candidate.accounts.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(names, ["deployer", "jenkins"]);
+    assert_eq!(candidate.groups.len(), 3);
+    assert_eq!(candidate.refused.len(), 13, "{:?}", candidate.refused);
+}
+
+#[test]
+fn a_local_account_is_managed_whether_or_not_the_directory_knows_it_and_is_never_shown() {
+    let config = config("[[access]]\naccounts = [\"postgres\"]\nroles = [\"application\"]\n");
+    let local = LocalNames::parse("postgres:x:112:112:::\n", "");
+    let mut known = nested();
+    known.accounts.push(account("postgres", 112, &[]));
+    recheck(&mut known, &config, &local);
+    for candidate in [nested(), known] {
+        let state = join(&candidate, &config, Vec::new());
+        assert_eq!(verdict(&state, "postgres", "bob"), Decision::Allow);
+        assert!(!state.passwd.iter().any(|entry| entry.name == "postgres"));
+        assert_eq!(state.accounts.iter().find(|known| known.name == "postgres").unwrap().uid, None);
+    }
+}
+
+#[test]
+fn a_removed_account_stays_disabled_for_a_day_unless_it_became_a_local_one() {
+    let config = config("[[access]]\naccounts = [\"*\"]\nroles = [\"application\"]\n");
+    let mut candidate = nested();
+    let before = join(&candidate, &config, Vec::new()).accounts;
+    candidate.accounts.retain(|entry| entry.name != "jenkins");
+    let state = join(&candidate, &config, Vec::new());
+    let remembered = |last: Vec<Account>, now| with_tombstones(&state, last, now, |_| false);
+    let first = remembered(before.clone(), 1_000_000);
+    let jenkins = first.iter().find(|known| known.name == "jenkins").unwrap();
+    assert!(jenkins.disabled && is_tombstone(jenkins) && jenkins.expires == Some(1_000_000));
+    assert_eq!(remembered(first.clone(), 1_000_000 + 86_399), first);
+    assert!(!remembered(first, 1_000_000 + 86_400).iter().any(|known| known.name == "jenkins"));
+    assert!(!with_tombstones(&state, before, 1_000_000, |_| true).iter().any(|known| known.name == "jenkins"));
+}
