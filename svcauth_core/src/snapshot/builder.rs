@@ -223,7 +223,7 @@ impl Builder {
             bytes.extend_from_slice(&[0; TABLE_LEN - 32]);
         }
         bytes.resize(CHECKSUM_AT, 0);
-        let sum = xxhash_rust::xxh64::xxh64(&bytes, 0);
+        let sum = xxhash_rust::xxh3::xxh3_64_with_seed(&bytes, 0);
         bytes.extend_from_slice(&sum.to_le_bytes());
         if let Some(front) = self.file.get_mut(..HEADER_LEN) {
             front.copy_from_slice(&bytes);

@@ -3,7 +3,7 @@
 use core::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
-use xxhash_rust::xxh64::xxh64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{Invalid, Location};
 use crate::id::IdRange;
@@ -154,7 +154,7 @@ impl Header {
             return Err(Invalid::Version(version));
         }
         let (body, _) = bytes.split_at_checked(CHECKSUM_AT).ok_or(Invalid::Structure)?;
-        if u64_at(bytes, CHECKSUM_AT)? != xxh64(body, 0) {
+        if u64_at(bytes, CHECKSUM_AT)? != xxh3_64_with_seed(body, 0) {
             return Err(Invalid::Checksum);
         }
         let header = Self {
@@ -214,7 +214,7 @@ pub(super) fn hash(seed: [u64; 2], key: &[u8]) -> u64 {
 
 pub(super) fn checksum(seed: [u64; 2], offset: u64, part: &[u8]) -> u64 {
     let [k0, _] = seed;
-    xxh64(part, k0.wrapping_add(offset))
+    xxh3_64_with_seed(part, k0.wrapping_add(offset))
 }
 
 /// Which bucket of `buckets` a hash falls into.

@@ -45,7 +45,7 @@
 //!    16  payload               see the `record` and `access` modules
 //! ```
 //!
-//! A checksum is XXH64. Its seed is the first half of `seed` plus the offset of the checked part, so that a part of another
+//! A checksum is XXH3 (64 bits). Its seed is the first half of `seed` plus the offset of the checked part, so that a part of another
 //! file, or of another place, does not pass; the header's seed is 0. It guards against accidents (a cut file, a flipped
 //! bit); against people the file is guarded by its owner and mode.
 //!
