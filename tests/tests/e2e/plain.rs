@@ -5,13 +5,22 @@ use std::path::Path;
 use svcauth_tests::cases;
 use svcauth_tests::directory::{Directory, Schema, group_dn};
 use svcauth_tests::failure::{Outcome, require, require_contains, require_eq};
+use svcauth_tests::packages;
 use svcauth_tests::program::Program;
 use svcauth_tests::slapd::Slapd;
 use svcauth_tests::sshd::Sshd;
 use svcauth_tests::world::World;
 
-cases!("plain": a_local_user_logs_in_and_the_log_says_so, a_wrong_key_is_refused, the_machine_is_out_of_reach,
-    slapd_answers_over_tls_in_both_schemas, a_blackholed_slapd_answers_nobody, a_frozen_slapd_accepts_and_says_nothing);
+cases!("plain":
+    a_local_user_logs_in_and_the_log_says_so,
+    a_wrong_key_is_refused,
+    the_machine_is_out_of_reach,
+    slapd_answers_over_tls_in_both_schemas,
+    a_blackholed_slapd_answers_nobody,
+    a_frozen_slapd_accepts_and_says_nothing,
+    packages_are_installed_without_starting_a_service,
+    an_interrupted_installation_leaves_no_policy_behind,
+);
 
 fn a_local_user_logs_in_and_the_log_says_so(world: &mut World) -> Outcome {
     world.local_user("local", 1010)?;
@@ -113,4 +122,59 @@ fn a_frozen_slapd_accepts_and_says_nothing(world: &mut World) -> Outcome {
     require(!ask_over_tls()?, || "an answer of a frozen server".to_owned())?;
     slapd.thaw()?;
     require(ask_over_tls()?, || "no answer afterwards".to_owned())
+}
+
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Puts an apt-get in the place of the real one that writes down how it was called and then does `more`.
+fn pretend(world: &World, more: &str) -> Outcome {
+    let installed: String = packages::NEEDED
+        .iter()
+        .filter(|name| **name != "slapd")
+        .map(|name| format!("{name} installed\\n"))
+        .collect();
+    world.write(
+        "/usr/bin/dpkg-query",
+        0o755,
+        format!("#!/bin/sh\nprintf '{installed}'\n"),
+    )?;
+    let apt = "#!/bin/sh\necho \"$* $DEBIAN_FRONTEND $RUNLEVEL\" >>/tmp/called\n/usr/sbin/policy-rc.d; echo policy $? >>/tmp/called\n";
+    world.write("/usr/bin/apt-get", 0o755, format!("{apt}{more}\n"))
+}
+
+fn packages_are_installed_without_starting_a_service(world: &mut World) -> Outcome {
+    let _ = std::fs::remove_file(POLICY);
+    pretend(world, "true")?;
+    let said = std::cell::RefCell::new(String::new());
+    packages::ensure(|line| said.borrow_mut().push_str(line))?;
+    require_contains("what is said", &said.borrow(), "slapd")?;
+    let called = std::fs::read_to_string("/tmp/called")?;
+    require_contains("the call", &called, "--no-install-recommends")?;
+    require_contains("the call", &called, "slapd noninteractive 1\npolicy 101\n")?;
+    require(!Path::new(POLICY).exists(), || "the policy stayed".to_owned())?;
+    // A policy of the machine's own is left alone.
+    world.write(POLICY, 0o755, "#!/bin/sh\nexit 104\n")?;
+    packages::ensure(|_| ())?;
+    require_contains(
+        "the call",
+        &std::fs::read_to_string("/tmp/called")?,
+        "policy 104\n",
+    )?;
+    require(Path::new(POLICY).exists(), || {
+        "the machine's policy is gone".to_owned()
+    })
+}
+
+fn an_interrupted_installation_leaves_no_policy_behind(world: &mut World) -> Outcome {
+    let _ = std::fs::remove_file(POLICY);
+    pretend(world, "kill -INT $PPID; kill -TERM $PPID; exit 0")?;
+    require(packages::ensure(|_| ()).is_err(), || {
+        "an interruption counts as success".to_owned()
+    })?;
+    require_contains(
+        "the call",
+        &std::fs::read_to_string("/tmp/called")?,
+        "policy 101\n",
+    )?;
+    require(!Path::new(POLICY).exists(), || "the policy stayed".to_owned())
 }
