@@ -43,11 +43,7 @@ impl fmt::Display for ConfigFileError {
                 write!(f, "{}: there is no such file", path.display())
             }
             Self::File(path, SnapshotError::Untrusted(why)) => {
-                write!(
-                    f,
-                    "{}: {why}; run: chown root {0} && chmod go-w {0}",
-                    path.display()
-                )
+                write!(f, "{}: {why}; run: chown root {0} && chmod go-w {0}", path.display())
             }
             Self::File(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Value(error) => write!(f, "{error}"),
@@ -77,11 +73,7 @@ impl Loaded {
         for path in &config.certificates.trusted_ca {
             trusted_ca.extend(authorities(path)?);
         }
-        Ok(Self {
-            text,
-            config,
-            trusted_ca,
-        })
+        Ok(Self { text, config, trusted_ca })
     }
 
     /// The bind password, if the configuration names a file for it: its first line.
@@ -113,10 +105,7 @@ fn read(path: &Path) -> Result<String, ConfigFileError> {
 
 fn authorities(path: &Path) -> Result<Vec<Fingerprint>, ConfigFileError> {
     let text = read(path)?;
-    let lines = text
-        .lines()
-        .enumerate()
-        .map(|(index, line)| (index + 1, line.trim()));
+    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     lines
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
         .map(|(number, line)| {

@@ -31,20 +31,15 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let ended = match cli.role {
         Some(Role::Worker) => worker::run().map_err(|error| error.to_string()),
-        None if cli.check => config_file::Loaded::read()
-            .map(|_| ())
-            .map_err(|error| error.to_string()),
+        None if cli.check => config_file::Loaded::read().map(|_| ()).map_err(|error| error.to_string()),
         None => monitor::run().map_err(|error| error.to_string()),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             // Nowhere to report that standard error is closed.
-            let _ = writeln!(
-                std::io::stderr(),
-                "svcauthd: {}",
-                svcauth_core::audit::escape::for_terminal(&why)
-            );
+            let _ =
+                writeln!(std::io::stderr(), "svcauthd: {}", svcauth_core::audit::escape::for_terminal(&why));
             ExitCode::FAILURE
         }
     }

@@ -21,10 +21,7 @@ pub fn write<T: Serialize>(to: &mut impl Write, value: &T, max: u32) -> io::Resu
     let body = serde_json::to_vec(value).map_err(io::Error::other)?;
     let len = u32::try_from(body.len()).ok().filter(|len| *len <= max);
     let len = len.ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the message is longer than a frame may be",
-        )
+        io::Error::new(io::ErrorKind::InvalidInput, "the message is longer than a frame may be")
     })?;
     to.write_all(&len.to_le_bytes())?;
     to.write_all(&body)?;
@@ -54,9 +51,7 @@ pub fn read<T: DeserializeOwned>(from: &mut impl Read, max: u32) -> io::Result<O
     if from.take(u64::from(len)).read_to_end(&mut body)? < len as usize {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    serde_json::from_slice(&body)
-        .map(Some)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    serde_json::from_slice(&body).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 #[cfg(test)]

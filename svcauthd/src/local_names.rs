@@ -87,11 +87,7 @@ impl LocalNames {
 fn read(path: &str) -> io::Result<String> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));
     let mut bytes = Vec::new();
-    File::open(path)
-        .map_err(named)?
-        .take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(named)?;
+    File::open(path).map_err(named)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(named)?;
     if bytes.len() as u64 > MAX_FILE {
         return Err(io::Error::other(format!("{path}: longer than {MAX_FILE} bytes")));
     }
@@ -103,9 +99,7 @@ fn lines(file: &str) -> impl Iterator<Item = (String, Option<u32>, Option<u32>)>
     file.lines().filter_map(|line| {
         let mut fields = line.split(':');
         // Lines that begin with + or - belong to the old NIS compatibility mode (nsswitch.conf(5)).
-        let name = fields
-            .next()
-            .filter(|name| !name.is_empty() && !name.starts_with(['#', '+', '-']))?;
+        let name = fields.next().filter(|name| !name.is_empty() && !name.starts_with(['#', '+', '-']))?;
         let mut ids = fields.skip(1).map(|id| parse_id(id.as_bytes()));
         Some((name.to_owned(), ids.next().flatten(), ids.next().flatten()))
     })

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Who may read a published file.
@@ -12,6 +12,14 @@ pub enum Readers {
     Everybody,
     /// Root and one group: mode 0640.
     Group(u32),
+}
+
+/// Inode, length and time of change (ctime, which nobody can set back): equal as long as nobody touched the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    inode: u64,
+    len: u64,
+    changed: (i64, i64),
 }
 
 /// The directory of the published state: owned by root, writable by nobody else.
@@ -46,16 +54,19 @@ impl StateDir {
         File::open(&self.0)?.sync_all()
     }
 
+    /// What a file looks like from outside; `None` when there is none.
+    #[must_use]
+    pub fn mark(&self, name: &str) -> Option<Mark> {
+        let meta = fs::symlink_metadata(self.0.join(name)).ok()?;
+        Some(Mark { inode: meta.ino(), len: meta.len(), changed: (meta.ctime(), meta.ctime_nsec()) })
+    }
+
     fn write_new(&self, path: &Path, contents: &[u8], readers: Readers) -> io::Result<()> {
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         let mode = match readers {
             Readers::Everybody => 0o644,
             Readers::Group(gid) => {
@@ -72,7 +83,7 @@ impl StateDir {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::MetadataExt as _;
     use std::path::PathBuf;
 
     use super::{Readers, StateDir};
@@ -88,15 +99,24 @@ mod tests {
         let path = scratch("mode");
         let dir = StateDir::open(&path).unwrap();
         dir.publish("x.snap", b"old", Readers::Everybody).unwrap();
-        dir.publish(
-            "x.snap",
-            b"new",
-            Readers::Group(fs::metadata(&path).unwrap().gid()),
-        )
-        .unwrap();
+        dir.publish("x.snap", b"new", Readers::Group(fs::metadata(&path).unwrap().gid())).unwrap();
         assert_eq!(fs::read(path.join("x.snap")).unwrap(), b"new");
         assert_eq!(fs::metadata(path.join("x.snap")).unwrap().mode() & 0o7777, 0o640);
         assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn a_mark_tells_a_touched_file_from_an_untouched_one() {
+        let path = scratch("mark");
+        let dir = StateDir::open(&path).unwrap();
+        assert_eq!(dir.mark("x.snap"), None);
+        dir.publish("x.snap", b"old", Readers::Everybody).unwrap();
+        let mark = dir.mark("x.snap");
+        assert!(mark.is_some() && dir.mark("x.snap") == mark);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        fs::write(path.join("x.snap"), b"odd").unwrap();
+        assert_ne!(dir.mark("x.snap"), mark);
         fs::remove_dir_all(&path).unwrap();
     }
 

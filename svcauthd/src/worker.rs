@@ -90,9 +90,7 @@ fn restrict() -> io::Result<()> {
         Gid::effective().as_raw(),
     ];
     if ids.contains(&0) || getgroups()?.iter().any(|gid| gid.as_raw() == 0) {
-        return Err(io::Error::other(
-            "the worker still has an id of root; the privileges were not dropped",
-        ));
+        return Err(io::Error::other("the worker still has an id of root; the privileges were not dropped"));
     }
     Ok(())
 }
@@ -120,7 +118,5 @@ fn send(monitor: &mut UnixStream, candidate: Candidate) -> io::Result<()> {
     for batch in candidate.refused.chunks(BATCH) {
         part(&Part::Refused(batch.to_vec()))?;
     }
-    part(&Part::Done {
-        server: candidate.server,
-    })
+    part(&Part::Done { server: candidate.server })
 }

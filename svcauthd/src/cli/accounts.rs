@@ -40,10 +40,7 @@ pub(super) fn run(args: &AccountsArgs) -> Done {
         accounts.retain(|account| usable(&policy, account, &person, age));
     }
     accounts.sort_by(|a, b| a.name.cmp(&b.name));
-    let rows: Vec<Row> = accounts
-        .into_iter()
-        .map(|account| row(&policy, account))
-        .collect();
+    let rows: Vec<Row> = accounts.into_iter().map(|account| row(&policy, account)).collect();
     if args.json.json {
         json(&rows)?;
     } else {
@@ -68,17 +65,14 @@ fn usable(policy: &Policy, account: &Account, person: &Person, age: svcauth_core
 
 /// The roles of every rule that is about the account.
 fn row(policy: &Policy, account: Account) -> Row {
-    let rules = policy
-        .rules
-        .iter()
-        .filter(|rule| rule.accounts.iter().any(|pattern| pattern.matches(&account.name)));
+    let rules =
+        policy.rules.iter().filter(|rule| rule.accounts.iter().any(|pattern| pattern.matches(&account.name)));
     let roles = rules.flat_map(|rule| match &rule.roles {
         Roles::Named(roles) => roles.as_slice(),
         Roles::MemberOf => account.roles.as_slice(),
     });
-    let mut names: Vec<String> = roles
-        .filter_map(|role| Some(policy.roles.get(role.0 as usize)?.name.clone()))
-        .collect();
+    let mut names: Vec<String> =
+        roles.filter_map(|role| Some(policy.roles.get(role.0 as usize)?.name.clone())).collect();
     names.sort_unstable();
     names.dedup();
     Row {

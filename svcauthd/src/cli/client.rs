@@ -42,11 +42,7 @@ impl From<NoAnswer> for Failure {
 /// Sends one request and waits for its reply; a refresh may take as long as the directory is slow.
 pub(super) fn ask(request: &Request, patience: Option<Duration>) -> Result<Reply, NoAnswer> {
     let mut stream = UnixStream::connect(paths::SOCKET)?;
-    if getsockopt(&stream, PeerCredentials)
-        .map_err(io::Error::from)?
-        .uid()
-        != 0
-    {
+    if getsockopt(&stream, PeerCredentials).map_err(io::Error::from)?.uid() != 0 {
         return Err(NoAnswer::Failed(io::Error::other(
             "the program behind the socket does not run as root; is it svcauthd?",
         )));

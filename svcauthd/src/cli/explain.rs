@@ -60,10 +60,7 @@ pub(super) fn run(args: &ExplainArgs) -> Done {
         );
         return Err(Failure::usage(message));
     };
-    let person = snapshot
-        .person(&args.person)
-        .map_err(damaged)?
-        .map(|known| known.person);
+    let person = snapshot.person(&args.person).map_err(damaged)?.map(|known| known.person);
     let now = Clock::now();
     let names = host_names();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -74,19 +71,10 @@ pub(super) fn run(args: &ExplainArgs) -> Done {
         now: now.wall,
         age: confirmed::age(snapshot.header(), &now),
     };
-    let origin = person
-        .as_ref()
-        .map_or(Origin::Unproven(Reason::UnknownPrincipal), Origin::Person);
+    let origin = person.as_ref().map_or(Origin::Unproven(Reason::UnknownPrincipal), Origin::Person);
     let verdict = decide(&policy, &account, origin, &at);
-    let found = explanation(
-        args,
-        &policy,
-        &account,
-        person.as_ref(),
-        &at,
-        &verdict,
-        snapshot.header().generation,
-    );
+    let found =
+        explanation(args, &policy, &account, person.as_ref(), &at, &verdict, snapshot.header().generation);
     if args.json.json {
         json(&found)?;
     } else {
@@ -113,9 +101,7 @@ fn explanation(
     verdict: &Verdict,
     generation: u64,
 ) -> Explanation {
-    let traces = person
-        .map(|person| explain(policy, account, person, at))
-        .unwrap_or_default();
+    let traces = person.map(|person| explain(policy, account, person, at)).unwrap_or_default();
     let reason = match verdict.decision {
         Decision::Allow => None,
         Decision::Deny(reason) => Some(reason.code()),
@@ -137,22 +123,14 @@ fn rule(policy: &Policy, trace: &RuleTrace) -> Option<Rule> {
     let rule = policy.rules.get(trace.rule)?;
     Some(Rule {
         line: rule.line,
-        accounts: rule
-            .accounts
-            .iter()
-            .map(|pattern| pattern.as_str().to_owned())
-            .collect(),
+        accounts: rule.accounts.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
         roles: trace.roles.iter().map(|role| name_of(policy, *role)).collect(),
         need: match trace.need {
             Need::Any => "any",
             Need::Every => "every",
         },
         services: rule.services.clone(),
-        hosts: rule
-            .hosts
-            .iter()
-            .map(|pattern| pattern.as_str().to_owned())
-            .collect(),
+        hosts: rule.hosts.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
         from: rule.from.iter().map(ToString::to_string).collect(),
         outcome: match trace.outcome {
             Outcome::Granted(_) => "allow",
@@ -169,10 +147,7 @@ fn rule(policy: &Policy, trace: &RuleTrace) -> Option<Rule> {
 
 /// Every role that some rule asks for, once, and how the person holds it.
 fn roles(policy: &Policy, traces: &[RuleTrace], person: Option<&Person>) -> Vec<Role> {
-    let mut asked: Vec<RoleRef> = traces
-        .iter()
-        .flat_map(|trace| trace.roles.iter().copied())
-        .collect();
+    let mut asked: Vec<RoleRef> = traces.iter().flat_map(|trace| trace.roles.iter().copied()).collect();
     asked.sort_unstable();
     asked.dedup();
     let one = |role: RoleRef| {
@@ -188,19 +163,11 @@ fn roles(policy: &Policy, traces: &[RuleTrace], person: Option<&Person>) -> Vec<
 }
 
 fn name_of(policy: &Policy, role: RoleRef) -> String {
-    policy
-        .roles
-        .get(role.0 as usize)
-        .map_or_else(|| "?".to_owned(), |role| role.name.clone())
+    policy.roles.get(role.0 as usize).map_or_else(|| "?".to_owned(), |role| role.name.clone())
 }
 
 fn show(found: &Explanation, verdict: &Verdict) -> Result<(), Failure> {
-    let Explanation {
-        decision,
-        account,
-        origin,
-        ..
-    } = found;
+    let Explanation { decision, account, origin, .. } = found;
     match verdict.decision {
         Decision::Allow => line(&format!("{decision}: {origin} may use {account}"))?,
         Decision::Deny(reason) => {
@@ -230,10 +197,7 @@ fn show(found: &Explanation, verdict: &Verdict) -> Result<(), Failure> {
         line(&format!("role {}: {how}", role.name))?;
     }
     let age = found.age_seconds.map_or_else(|| "unknown".to_owned(), duration);
-    line(&format!(
-        "data: generation {}, confirmed {age} ago",
-        found.generation
-    ))?;
+    line(&format!("data: generation {}, confirmed {age} ago", found.generation))?;
     if let Some(change) = &found.would_flip {
         line(&format!("to turn it: {change}"))?;
     }

@@ -16,17 +16,11 @@ pub(super) struct Failure {
 impl Failure {
     /// Something is not as it must be: exit status 1.
     pub(super) fn new(message: impl Display) -> Self {
-        Self {
-            message: message.to_string(),
-            code: 1,
-        }
+        Self { message: message.to_string(), code: 1 }
     }
     /// The question makes no sense: exit status 2, as for a wrong option.
     pub(super) fn usage(message: impl Display) -> Self {
-        Self {
-            message: message.to_string(),
-            code: 2,
-        }
+        Self { message: message.to_string(), code: 2 }
     }
     /// Says it on standard error.
     pub(super) fn report(&self) -> ExitCode {
@@ -56,10 +50,8 @@ pub(super) fn json<T: Serialize>(value: &T) -> io::Result<()> {
 /// A table: aligned with a head on a terminal, tab-separated without one in a pipe.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let rows: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| row.iter().map(|cell| for_terminal(cell)).collect())
-        .collect();
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| for_terminal(cell)).collect()).collect();
     if !out.is_terminal() {
         for row in rows {
             writeln!(out, "{}", row.join("\t"))?;
@@ -72,10 +64,7 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     for row in [&head].into_iter().chain(&rows) {
-        let cells = row
-            .iter()
-            .enumerate()
-            .map(|(column, cell)| format!("{cell:<0$}", width(column)));
+        let cells = row.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}", width(column)));
         writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
     Ok(())

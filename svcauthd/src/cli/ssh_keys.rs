@@ -68,22 +68,14 @@ fn refusal(account: &str, key: &PublicKey) -> Result<Option<Refused>, Failure> {
         now: now.wall,
         age,
     };
-    let origin = owner
-        .as_ref()
-        .map_or(Origin::Unproven(Reason::UnknownKey), |known| {
-            Origin::Person(&known.person)
-        });
+    let origin =
+        owner.as_ref().map_or(Origin::Unproven(Reason::UnknownKey), |known| Origin::Person(&known.person));
     match decide(&policy, &account, origin, &at).decision {
         Decision::Allow => Ok(None),
         Decision::Deny(reason) => {
             let owner = owner.map(|known| known.person.login);
             let generation = snapshot.header().generation;
-            Ok(Some(Refused::Because(Refusal {
-                reason,
-                owner,
-                generation,
-                age: age.0,
-            })))
+            Ok(Some(Refused::Because(Refusal { reason, owner, generation, age: age.0 })))
         }
     }
 }

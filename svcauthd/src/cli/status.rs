@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use svcauth_host::clock::Clock;
 use svcauth_host::confirmed;
-use svcauth_host::snapshot_file::open_accounts;
+use svcauth_host::snapshot_file::{open_access, open_accounts};
 
 use super::client::{NoAnswer, ask};
 use super::output::{Failure, duration, json, line};
@@ -16,9 +16,7 @@ pub(super) fn run(args: &Json) -> Done {
     let status = match ask(&Request::Status, Some(Duration::from_secs(5))) {
         Ok(Reply::Status(status)) => status,
         Ok(_) => {
-            return Err(Failure::new(
-                "svcauthd gave an answer to another question; is it of this version?",
-            ));
+            return Err(Failure::new("svcauthd gave an answer to another question; is it of this version?"));
         }
         Err(NoAnswer::NotRunning) => without_daemon(),
         Err(other) => return Err(other.into()),
@@ -34,31 +32,24 @@ pub(super) fn run(args: &Json) -> Done {
 /// What the published files alone tell: logins go on without a daemon, so `failed` would be wrong.
 fn without_daemon() -> Status {
     let opened = open_accounts();
+    // Who may not read the policy does not learn the limit; everything else is for everybody.
+    let max_stale =
+        open_access().ok().and_then(|snapshot| snapshot.policy().ok()).map_or(0, |policy| policy.max_stale);
     let header = opened.as_ref().ok().map(|snapshot| *snapshot.header());
-    let age = header
-        .as_ref()
-        .and_then(|header| confirmed::age(header, &Clock::now()).0);
-    let why = opened
-        .err()
-        .map_or_else(String::new, |error| format!("; {error}"));
+    let age = header.as_ref().and_then(|header| confirmed::age(header, &Clock::now()).0);
+    let why = opened.err().map_or_else(String::new, |error| format!("; {error}"));
     Status {
-        state: if header.is_some() {
-            State::Degraded
-        } else {
-            State::Failed
-        },
+        state: if header.is_some() { State::Degraded } else { State::Failed },
         generation: header.map_or(0, |header| header.generation),
         age_seconds: age,
-        max_stale_seconds: 0,
+        max_stale_seconds: max_stale,
         directory: DirectoryStatus::default(),
         counts: header.map_or_else(Counts::default, |header| Counts {
             accounts: header.accounts,
             groups: header.groups,
             people: header.people,
         }),
-        last_error: Some(format!(
-            "svcauthd is not running; run: systemctl start svcauthd{why}"
-        )),
+        last_error: Some(format!("svcauthd is not running; run: systemctl start svcauthd{why}")),
         next_refresh_seconds: None,
     }
 }
@@ -71,11 +62,7 @@ fn show(status: &Status) -> Result<(), Failure> {
         status.generation,
         duration(status.max_stale_seconds)
     ))?;
-    let server = status
-        .directory
-        .server
-        .as_deref()
-        .unwrap_or("none has answered yet");
+    let server = status.directory.server.as_deref().unwrap_or("none has answered yet");
     line(&format!("directory   {} ({server})", status.directory.kind))?;
     let counts = status.counts;
     line(&format!(

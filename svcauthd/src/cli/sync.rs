@@ -8,12 +8,7 @@ use super::{Done, SyncArgs};
 use crate::control::{Reply, Request};
 
 pub(super) fn run(args: &SyncArgs) -> Done {
-    match ask(
-        &Request::Sync {
-            accept_shrink: args.accept_shrink,
-        },
-        None,
-    )? {
+    match ask(&Request::Sync { accept_shrink: args.accept_shrink }, None)? {
         Reply::Synced { generation } if args.json.json => {
             json(&serde_json::json!({ "generation": generation }))?
         }
@@ -25,9 +20,7 @@ pub(super) fn run(args: &SyncArgs) -> Done {
             return Err(Failure::new(reason));
         }
         Reply::Status(_) => {
-            return Err(Failure::new(
-                "svcauthd gave an answer to another question; is it of this version?",
-            ));
+            return Err(Failure::new("svcauthd gave an answer to another question; is it of this version?"));
         }
     }
     Ok(ExitCode::SUCCESS)

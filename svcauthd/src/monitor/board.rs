@@ -57,9 +57,7 @@ impl Board {
     pub(super) fn status(&self) -> Status {
         let opened = open_access();
         let header = opened.as_ref().ok().map(|snapshot| *snapshot.header());
-        let age = header
-            .as_ref()
-            .and_then(|header| confirmed::age(header, &Clock::now()).0);
+        let age = header.as_ref().and_then(|header| confirmed::age(header, &Clock::now()).0);
         self.notes(|notes| {
             let unusable = opened.as_ref().err().map(ToString::to_string);
             let last_error = notes.last_error.clone().or(unusable);
@@ -68,10 +66,7 @@ impl Board {
                 generation: header.map_or(0, |header| header.generation),
                 age_seconds: age,
                 max_stale_seconds: notes.max_stale,
-                directory: DirectoryStatus {
-                    kind: notes.kind.clone(),
-                    server: notes.server.clone(),
-                },
+                directory: DirectoryStatus { kind: notes.kind.clone(), server: notes.server.clone() },
                 counts: header.map_or_else(Counts::default, |header| Counts {
                     accounts: header.accounts,
                     groups: header.groups,

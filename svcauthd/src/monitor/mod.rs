@@ -83,11 +83,7 @@ impl Monitor {
     /// A file is looked at every second, a server when the refresh is due.
     fn wait(&self, due: Instant) -> Duration {
         let left = due.saturating_duration_since(Instant::now());
-        if self.watched().is_some() {
-            left.min(Duration::from_secs(1))
-        } else {
-            left
-        }
+        if self.watched().is_some() { left.min(Duration::from_secs(1)) } else { left }
     }
 
     fn next_due(&self) -> Instant {
@@ -121,9 +117,7 @@ impl Monitor {
         let seen = self.mark();
         let fetched = self.supervisor.fetch(&self.loaded);
         let published = fetched.and_then(|candidate| {
-            self.publisher
-                .publish(candidate, &self.loaded, accept_shrink)
-                .map_err(|error| error.to_string())
+            self.publisher.publish(candidate, &self.loaded, accept_shrink).map_err(|error| error.to_string())
         });
         self.seen = seen;
         match published {
@@ -142,10 +136,7 @@ impl Monitor {
             }
             Err(reason) => {
                 self.alarms.refresh_failed(&reason);
-                self.log.say(
-                    Level::Warning,
-                    &format!("refresh failed, the old generation stays: {reason}"),
-                );
+                self.log.say(Level::Warning, &format!("refresh failed, the old generation stays: {reason}"));
                 self.board.failed(&reason);
                 Err(reason)
             }
@@ -161,9 +152,7 @@ impl Monitor {
                 self.publisher.configured(&loaded);
                 self.loaded = loaded;
             }
-            Err(error) => self
-                .log
-                .say(Level::Warning, &format!("the old configuration stays: {error}")),
+            Err(error) => self.log.say(Level::Warning, &format!("the old configuration stays: {error}")),
         }
     }
 }

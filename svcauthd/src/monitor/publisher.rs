@@ -4,6 +4,7 @@ use std::path::Path;
 use std::{fmt, io};
 
 use nix::unistd::Gid;
+use svcauth_core::policy::Account;
 use svcauth_core::snapshot::{BuildError, Stamp};
 use svcauth_host::clock::Clock;
 use svcauth_host::confirmed::Confirmation;
@@ -15,7 +16,7 @@ use crate::config_file::Loaded;
 use crate::control::Counts;
 use crate::local_names::LocalNames;
 use crate::state::{State, join, recheck, to_files, with_tombstones};
-use crate::state_dir::{Readers, StateDir};
+use crate::state_dir::{Mark, Readers, StateDir};
 
 /// From this many entries on a sudden loss of more than half is taken for a fault of the directory.
 const SHRINK_FROM: u32 = 10;
@@ -34,11 +35,7 @@ pub(super) struct Published {
 #[derive(Debug)]
 pub(super) enum PublishError {
     /// It is suspiciously small.
-    Shrunk {
-        what: &'static str,
-        before: u32,
-        after: u32,
-    },
+    Shrunk { what: &'static str, before: u32, after: u32 },
     /// /etc/passwd or /etc/group cannot be read.
     LocalNames(io::Error),
     /// It does not fit the snapshot format.
@@ -57,11 +54,9 @@ impl fmt::Display for PublishError {
             ),
             Self::LocalNames(error) => write!(f, "the local users and groups cannot be read: {error}"),
             Self::Build(error) => write!(f, "the snapshot cannot be built: {error}"),
-            Self::Write(error) => write!(
-                f,
-                "the snapshot cannot be written to {}: {error}",
-                paths::STATE_DIR
-            ),
+            Self::Write(error) => {
+                write!(f, "the snapshot cannot be written to {}: {error}", paths::STATE_DIR)
+            }
         }
     }
 }
@@ -83,17 +78,24 @@ pub(super) struct Publisher {
     dir: StateDir,
     /// The group that may read what decisions need.
     group: Gid,
-    /// What the last generation was made of; `None` after a start.
-    last: Option<(u64, State)>,
+    /// The last generation; `None` after a start.
+    last: Option<Last>,
 }
+
+/// What the last generation was made of, and what its files looked like.
+struct Last {
+    generation: u64,
+    state: State,
+    /// Its accounts, with those that are only remembered.
+    accounts: Vec<Account>,
+    marks: [Option<Mark>; 2],
+}
+
+const FILES: [&str; 2] = ["access.snap", "accounts.snap"];
 
 impl Publisher {
     pub(super) const fn new(dir: StateDir, group: Gid) -> Self {
-        Self {
-            dir,
-            group,
-            last: None,
-        }
+        Self { dir, group, last: None }
     }
 
     /// Keeps what is managed for the day on which the configuration cannot be read.
@@ -121,14 +123,13 @@ impl Publisher {
         let same = self
             .last
             .as_ref()
-            .filter(|(number, last)| last == &state && is_published(*number))
-            .map(|(number, _)| *number);
+            .filter(|last| last.state == state && last.marks == self.marks())
+            .map(|last| last.generation);
         let generation = match same {
             Some(generation) => generation,
-            None => self.write(&state, counts, &local, &now)?,
+            None => self.write(state, counts, &local, &now)?,
         };
         self.confirm(generation, now)?;
-        self.last = Some((generation, state));
         Ok(Published {
             generation,
             is_new: same.is_none(),
@@ -138,18 +139,23 @@ impl Publisher {
         })
     }
 
+    /// The marks of both files: somebody may have removed or damaged one.
+    fn marks(&self) -> [Option<Mark>; 2] {
+        FILES.map(|name| self.dir.mark(name))
+    }
+
     fn write(
-        &self,
-        state: &State,
+        &mut self,
+        state: State,
         counts: Counts,
         local: &LocalNames,
         now: &Clock,
     ) -> Result<u64, PublishError> {
-        let last = open_access()
-            .ok()
-            .and_then(|snapshot| snapshot.accounts().ok())
-            .unwrap_or_default();
-        let accounts = with_tombstones(state, last, now.wall, |name| local.has_user(name));
+        let last = match self.last.take() {
+            Some(last) => last.accounts,
+            None => open_access().ok().and_then(|snapshot| snapshot.accounts().ok()).unwrap_or_default(),
+        };
+        let accounts = with_tombstones(&state, &last, now.wall, |name| local.has_user(name));
         let stamp = Stamp {
             generation: last_generation().saturating_add(1),
             created: now.wall,
@@ -157,25 +163,18 @@ impl Publisher {
             id_range: state.policy.id_range,
             counts: [counts.accounts, counts.groups, counts.people],
         };
-        let files = to_files(
-            &State {
-                accounts,
-                ..state.clone()
-            },
-            stamp,
-        )?;
+        let files = to_files(&state, &accounts, stamp)?;
+        let [access, shown] = FILES;
         // What decisions need comes first: an account must never be visible before it is known to be managed.
-        self.dir
-            .publish("access.snap", &files.access, Readers::Group(self.group.as_raw()))?;
-        self.dir
-            .publish("accounts.snap", &files.accounts, Readers::Everybody)?;
+        self.dir.publish(access, &files.access, Readers::Group(self.group.as_raw()))?;
+        self.dir.publish(shown, &files.accounts, Readers::Everybody)?;
+        self.last = Some(Last { generation: stamp.generation, state, accounts, marks: self.marks() });
         Ok(stamp.generation)
     }
 
     fn confirm(&self, generation: u64, at: Clock) -> io::Result<()> {
         let text = Confirmation { generation, at }.to_string();
-        self.dir
-            .publish("confirmed", text.as_bytes(), Readers::Group(self.group.as_raw()))
+        self.dir.publish("confirmed", text.as_bytes(), Readers::Group(self.group.as_raw()))
     }
 }
 
@@ -206,13 +205,6 @@ fn guard(now: Counts) -> Result<(), PublishError> {
     Ok(())
 }
 
-/// Whether both files on disk are still those of this generation: somebody may have removed or damaged one.
-fn is_published(generation: u64) -> bool {
-    open_access()
-        .is_ok_and(|snapshot| snapshot.header().generation == generation && snapshot.accounts().is_ok())
-        && open_accounts().is_ok_and(|snapshot| snapshot.header().generation == generation)
-}
-
 /// The highest number that any published file names: a lost or restored file must not bring an old number back.
 fn last_generation() -> u64 {
     let access = open_access().map_or(0, |snapshot| snapshot.header().generation);
@@ -220,9 +212,7 @@ fn last_generation() -> u64 {
     let confirmed = read_trusted(Path::new(paths::CONFIRMED), 256)
         .ok()
         .and_then(|text| text.parse::<Confirmation>().ok());
-    access
-        .max(accounts)
-        .max(confirmed.map_or(0, |confirmed| confirmed.generation))
+    access.max(accounts).max(confirmed.map_or(0, |confirmed| confirmed.generation))
 }
 
 fn seed() -> io::Result<[u64; 2]> {

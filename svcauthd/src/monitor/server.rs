@@ -73,9 +73,9 @@ impl Server {
         let reply = match frame::read::<Request>(&mut stream, frame::CONTROL_MAX) {
             Ok(Some(request)) => self.reply(&request, uid),
             Ok(None) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Reply::Failed {
-                reason: format!("the request cannot be read: {error}"),
-            },
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Reply::Failed { reason: format!("the request cannot be read: {error}") }
+            }
             Err(error) => return Err(error),
         };
         frame::write(&mut stream, &reply, frame::CONTROL_MAX)
@@ -84,9 +84,9 @@ impl Server {
     fn reply(&self, request: &Request, uid: u32) -> Reply {
         match request {
             Request::Status => Reply::Status(self.board.status()),
-            Request::Sync { .. } if uid != 0 => Reply::Failed {
-                reason: "only root may ask for a refresh; run: sudo svcauth sync".into(),
-            },
+            Request::Sync { .. } if uid != 0 => {
+                Reply::Failed { reason: "only root may ask for a refresh; run: sudo svcauth sync".into() }
+            }
             Request::Sync { accept_shrink } => self.sync(*accept_shrink),
         }
     }
@@ -94,16 +94,12 @@ impl Server {
     fn sync(&self, accept_shrink: bool) -> Reply {
         let (reply, result) = channel();
         if self.events.send(Event::Sync { accept_shrink, reply }).is_err() {
-            return Reply::Failed {
-                reason: "the daemon is stopping".into(),
-            };
+            return Reply::Failed { reason: "the daemon is stopping".into() };
         }
         match result.recv() {
             Ok(Ok(generation)) => Reply::Synced { generation },
             Ok(Err(reason)) => Reply::Failed { reason },
-            Err(_) => Reply::Failed {
-                reason: "the daemon is stopping".into(),
-            },
+            Err(_) => Reply::Failed { reason: "the daemon is stopping".into() },
         }
     }
 }
@@ -122,10 +118,7 @@ impl Place {
             return None;
         }
         counts.insert(uid, mine + 1);
-        Some(Self {
-            open: Arc::clone(open),
-            uid,
-        })
+        Some(Self { open: Arc::clone(open), uid })
     }
 }
 

@@ -70,27 +70,20 @@ pub fn run() -> Result<(), StartError> {
     let loaded = Loaded::read().map_err(StartError::Config)?;
     let local =
         LocalNames::read().map_err(|error| StartError::System("/etc/passwd and /etc/group", error))?;
-    let user = local
-        .ids_of(paths::USER)
-        .filter(|ids| ids.uid != 0 && ids.gid != 0)
-        .ok_or(StartError::NoUser)?;
+    let user =
+        local.ids_of(paths::USER).filter(|ids| ids.uid != 0 && ids.gid != 0).ok_or(StartError::NoUser)?;
     std::fs::create_dir_all(RUN_DIR).map_err(|error| StartError::System(RUN_DIR, error))?;
     let _lock = lock()?;
     let dir = StateDir::open(Path::new(paths::STATE_DIR))
         .map_err(|error| StartError::System(paths::STATE_DIR, error))?;
     let signals = signals_of_interest();
-    signals
-        .thread_block()
-        .map_err(|error| StartError::System("signals", error.into()))?;
+    signals.thread_block().map_err(|error| StartError::System("signals", error.into()))?;
     let (events, inbox) = channel();
     let board = Board::default();
     board.configured(&loaded.config);
     let listener =
         Server::bind(Path::new(paths::SOCKET)).map_err(|error| StartError::System(paths::SOCKET, error))?;
-    let server = Server {
-        board: board.clone(),
-        events: events.clone(),
-    };
+    let server = Server { board: board.clone(), events: events.clone() };
     std::thread::spawn(move || server.run(&listener));
     std::thread::spawn(move || handle_signals(&signals, &events));
     let publisher = Publisher::new(dir, Gid::from_raw(user.gid));
@@ -100,15 +93,8 @@ pub fn run() -> Result<(), StartError> {
     // Logins never wait for the daemon, so neither may the boot: ready means that the socket answers.
     let _ = sd_notify::notify(false, &[NotifyState::Ready]);
     let supervisor = Supervisor::new(user);
-    let mut monitor = Monitor {
-        loaded,
-        supervisor,
-        publisher,
-        alarms: Alarms::default(),
-        board,
-        log,
-        seen: None,
-    };
+    let mut monitor =
+        Monitor { loaded, supervisor, publisher, alarms: Alarms::default(), board, log, seen: None };
     monitor.serve(&inbox);
     Ok(())
 }
@@ -116,19 +102,13 @@ pub fn run() -> Result<(), StartError> {
 /// Holds off a second daemon, also after this one was killed: the kernel lets go of the lock.
 fn lock() -> Result<Flock<File>, StartError> {
     let path = Path::new(RUN_DIR).join("svcauthd.lock");
-    let opened = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path);
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(path);
     let file = opened.map_err(|error| StartError::System("/run/svcauth/svcauthd.lock", error))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| StartError::Running)
 }
 
 fn signals_of_interest() -> SigSet {
-    [Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT]
-        .into_iter()
-        .collect()
+    [Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT].into_iter().collect()
 }
 
 /// SIGHUP reads the configuration again. SIGTERM and SIGINT end the process at once: a file is published by one rename,

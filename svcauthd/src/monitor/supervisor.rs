@@ -53,9 +53,7 @@ impl Supervisor {
             secret: loaded.secret().map_err(|error| error.to_string())?,
             deadline_seconds: deadline.as_secs(),
         };
-        let worker = self
-            .worker()
-            .map_err(|error| format!("the worker cannot be started: {error}"))?;
+        let worker = self.worker().map_err(|error| format!("the worker cannot be started: {error}"))?;
         let lost = |error: io::Error| {
             format!("the worker is lost ({error}); a new one is started at the next refresh")
         };
@@ -85,6 +83,7 @@ fn start(user: Ids) -> io::Result<Worker> {
     let (socket, theirs) = UnixStream::pair()?;
     // `uid` makes the standard library clear the supplementary groups too; the worker checks all of it again.
     let child = Command::new("/proc/self/exe")
+        .arg0("svcauthd")
         .arg("worker")
         .env_clear()
         .current_dir("/")

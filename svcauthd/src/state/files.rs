@@ -17,30 +17,18 @@ pub struct Files {
     pub access: Vec<u8>,
 }
 
-/// Lays a state out as its two files.
+/// Lays a state out as its two files; `accounts` are those of [`with_tombstones`], or the state's own.
 ///
 /// # Errors
 /// [`BuildError`]; a state that has been checked and joined gives none but for absurd lengths.
-pub fn to_files(state: &State, stamp: Stamp) -> Result<Files, BuildError> {
-    let mut accounts = AccountsFile::new(stamp)?;
-    state
-        .passwd
-        .iter()
-        .try_for_each(|account| accounts.account(account))?;
-    state.groups.iter().try_for_each(|group| accounts.group(group))?;
+pub fn to_files(state: &State, accounts: &[Account], stamp: Stamp) -> Result<Files, BuildError> {
+    let mut shown = AccountsFile::new(stamp)?;
+    state.passwd.iter().try_for_each(|account| shown.account(account))?;
+    state.groups.iter().try_for_each(|group| shown.group(group))?;
     let mut access = AccessFile::new(stamp, &state.policy)?;
-    state
-        .accounts
-        .iter()
-        .try_for_each(|account| access.account(account))?;
-    state
-        .people
-        .iter()
-        .try_for_each(|known| access.person(&known.person, &known.keys, &known.principals))?;
-    Ok(Files {
-        accounts: accounts.finish()?,
-        access: access.finish()?,
-    })
+    accounts.iter().try_for_each(|account| access.account(account))?;
+    state.people.iter().try_for_each(|known| access.person(&known.person, &known.keys, &known.principals))?;
+    Ok(Files { accounts: shown.finish()?, access: access.finish()? })
 }
 
 /// The accounts to publish, with those of the last generation that are gone now.
@@ -50,32 +38,24 @@ pub fn to_files(state: &State, stamp: Stamp) -> Result<Files, BuildError> {
 /// now is left alone at once.
 pub fn with_tombstones(
     state: &State,
-    last: Vec<Account>,
+    last: &[Account],
     now: u64,
     is_local: impl Fn(&str) -> bool,
 ) -> Vec<Account> {
     let mut accounts = state.accounts.clone();
-    let names: std::collections::HashSet<&str> = state
-        .accounts
-        .iter()
-        .map(|account| account.name.as_str())
-        .collect();
-    let gone = last
-        .into_iter()
-        .filter(|account| account.uid.is_some() && !names.contains(account.name.as_str()));
+    let names: std::collections::HashSet<&str> =
+        state.accounts.iter().map(|account| account.name.as_str()).collect();
+    let gone =
+        last.iter().filter(|account| account.uid.is_some() && !names.contains(account.name.as_str()));
     for account in gone.filter(|account| !is_local(&account.name)) {
-        let removed = if is_tombstone(&account) {
-            account.expires.unwrap_or(0)
-        } else {
-            now
-        };
+        let removed = if is_tombstone(account) { account.expires.unwrap_or(0) } else { now };
         if removed.saturating_add(REMEMBERED) > now {
             accounts.push(Account {
                 id: String::new(),
                 disabled: true,
                 expires: Some(removed),
                 roles: Vec::new(),
-                ..account
+                ..account.clone()
             });
         }
     }

@@ -28,11 +28,7 @@ impl<'a> Graph<'a> {
                 }
             }
         }
-        Self {
-            candidate,
-            groups_of,
-            groups_of_login,
-        }
+        Self { candidate, groups_of, groups_of_login }
     }
 
     /// The groups that an entry is in by itself, by DN or by login name; each once.
@@ -40,11 +36,7 @@ impl<'a> Graph<'a> {
         let by_dn = self.groups_of.get(dn).into_iter().flatten();
         let by_login = self.groups_of_login.get(login).into_iter().flatten();
         let mut seen = HashSet::new();
-        by_dn
-            .chain(by_login)
-            .copied()
-            .filter(|index| seen.insert(*index))
-            .collect()
+        by_dn.chain(by_login).copied().filter(|index| seen.insert(*index)).collect()
     }
 
     /// Every group reachable upwards from these, the nearest first, each with the group below it on the shortest way.

@@ -70,11 +70,7 @@ pub fn join(candidate: &Candidate, config: &Config, trusted_ca: Vec<Fingerprint>
             accounts.push(unknown_local(name));
         }
     }
-    let people = candidate
-        .people
-        .iter()
-        .map(|entry| person(entry, &graph, &roles))
-        .collect();
+    let people = candidate.people.iter().map(|entry| person(entry, &graph, &roles)).collect();
     let is_local = |entry: &AccountEntry| config.accounts.local_accounts.contains(&entry.name);
     State {
         passwd: candidate
@@ -85,10 +81,7 @@ pub fn join(candidate: &Candidate, config: &Config, trusted_ca: Vec<Fingerprint>
             .collect(),
         groups: groups(candidate, &graph),
         policy: policy(config, roles, rules, trusted_ca),
-        accounts: accounts
-            .into_iter()
-            .map(|account| without_local_uid(account, config))
-            .collect(),
+        accounts: accounts.into_iter().map(|account| without_local_uid(account, config)).collect(),
         people,
     }
 }
@@ -121,12 +114,7 @@ fn account(
 ) -> Account {
     let mut own = Vec::new();
     if has_own_roles {
-        own.extend(
-            graph
-                .direct(&entry.dn, &entry.name)
-                .into_iter()
-                .map(|index| roles.by_group(index)),
-        );
+        own.extend(graph.direct(&entry.dn, &entry.name).into_iter().map(|index| roles.by_group(index)));
         own.extend(entry.member_of.iter().map(|word| roles.by_word(word)));
         own.sort_unstable();
         own.dedup();
@@ -155,9 +143,7 @@ fn unknown_local(name: &str) -> Account {
 
 /// A local account keeps the uid that /etc/passwd gives it; the directory has no say in it.
 fn without_local_uid(account: Account, config: &Config) -> Account {
-    let uid = account
-        .uid
-        .filter(|_| !config.accounts.local_accounts.contains(&account.name));
+    let uid = account.uid.filter(|_| !config.accounts.local_accounts.contains(&account.name));
     Account { uid, ..account }
 }
 
@@ -165,10 +151,7 @@ fn person(entry: &PersonEntry, graph: &Graph<'_>, roles: &RoleTable<'_>) -> Stat
     let found = graph.upwards(&graph.direct(&entry.dn, &entry.login));
     let hold = |(index, _): &(GroupIndex, Option<GroupIndex>)| {
         let role = roles.known(*index)?;
-        Some(Held {
-            role,
-            path: graph.path(&found, *index),
-        })
+        Some(Held { role, path: graph.path(&found, *index) })
     };
     let person = Person {
         login: entry.login.clone(),
@@ -178,19 +161,13 @@ fn person(entry: &PersonEntry, graph: &Graph<'_>, roles: &RoleTable<'_>) -> Stat
         locked_until: entry.locked_until,
         held: found.iter().filter_map(hold).collect(),
     };
-    StatePerson {
-        person,
-        keys: entry.fingerprints(),
-        principals: entry.principals.clone(),
-    }
+    StatePerson { person, keys: entry.fingerprints(), principals: entry.principals.clone() }
 }
 
 fn passwd(entry: &AccountEntry, candidate: &Candidate, graph: &Graph<'_>) -> Option<NewAccount> {
     let found = graph.upwards(&graph.direct(&entry.dn, &entry.name));
-    let mut gids: Vec<Gid> = found
-        .iter()
-        .filter_map(|(index, _)| candidate.groups.get(*index)?.gid.and_then(Gid::new))
-        .collect();
+    let mut gids: Vec<Gid> =
+        found.iter().filter_map(|(index, _)| candidate.groups.get(*index)?.gid.and_then(Gid::new)).collect();
     gids.sort_unstable();
     gids.dedup();
     Some(NewAccount {
@@ -207,14 +184,8 @@ fn passwd(entry: &AccountEntry, candidate: &Candidate, graph: &Graph<'_>) -> Opt
 /// The groups that have a gid, with all members by login name, nesting flattened.
 fn groups(candidate: &Candidate, graph: &Graph<'_>) -> Vec<NewGroup> {
     let mut members: HashMap<GroupIndex, Vec<&str>> = HashMap::new();
-    let people = candidate
-        .people
-        .iter()
-        .map(|entry| (entry.dn.as_str(), entry.login.as_str()));
-    let accounts = candidate
-        .accounts
-        .iter()
-        .map(|entry| (entry.dn.as_str(), entry.name.as_str()));
+    let people = candidate.people.iter().map(|entry| (entry.dn.as_str(), entry.login.as_str()));
+    let accounts = candidate.accounts.iter().map(|entry| (entry.dn.as_str(), entry.name.as_str()));
     // One entry may be both an account and a person (one base for both): it is listed once.
     let mut seen = HashSet::new();
     for (dn, login) in people.chain(accounts).filter(|entry| seen.insert(*entry)) {
@@ -223,19 +194,11 @@ fn groups(candidate: &Candidate, graph: &Graph<'_>) -> Vec<NewGroup> {
         }
     }
     let with_gid = candidate.groups.iter().enumerate().filter_map(|(index, group)| {
-        let mut members: Vec<String> = members
-            .remove(&index)
-            .unwrap_or_default()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let mut members: Vec<String> =
+            members.remove(&index).unwrap_or_default().into_iter().map(str::to_owned).collect();
         members.sort_unstable();
         members.dedup();
-        Some(NewGroup {
-            name: group.name.clone(),
-            gid: group.gid.and_then(Gid::new)?,
-            members,
-        })
+        Some(NewGroup { name: group.name.clone(), gid: group.gid.and_then(Gid::new)?, members })
     });
     with_gid.collect()
 }

@@ -17,57 +17,17 @@ const FIELD_MAX: usize = 256;
 pub fn recheck(candidate: &mut Candidate, config: &Config, local: &LocalNames) {
     let mut refused = Vec::new();
     let mut refuse = |dn: &str, fault: Fault| {
-        refused.push(Refusal {
-            dn: dn.to_owned(),
-            what: fault.what.to_owned(),
-            why: fault.why,
-        });
+        refused.push(Refusal { dn: dn.to_owned(), what: fault.what.to_owned(), why: fault.why });
     };
-    candidate
-        .accounts
-        .retain(|entry| keep(&entry.dn, account_fault(entry, config, local), &mut refuse));
-    candidate
-        .groups
-        .retain(|entry| keep(&entry.dn, group_fault(entry, config, local), &mut refuse));
-    candidate
-        .people
-        .retain(|entry| keep(&entry.dn, person_fault(entry), &mut refuse));
-    drop_shared(
-        &mut candidate.accounts,
-        |entry| entry.name.clone(),
-        |entry| &entry.dn,
-        "name",
-        &mut refuse,
-    );
-    drop_shared(
-        &mut candidate.accounts,
-        |entry| entry.uid,
-        |entry| &entry.dn,
-        "uid",
-        &mut refuse,
-    );
-    drop_shared(
-        &mut candidate.groups,
-        |entry| entry.name.clone(),
-        |entry| &entry.dn,
-        "name",
-        &mut refuse,
-    );
+    candidate.accounts.retain(|entry| keep(&entry.dn, account_fault(entry, config, local), &mut refuse));
+    candidate.groups.retain(|entry| keep(&entry.dn, group_fault(entry, config, local), &mut refuse));
+    candidate.people.retain(|entry| keep(&entry.dn, person_fault(entry), &mut refuse));
+    drop_shared(&mut candidate.accounts, |entry| entry.name.clone(), |entry| &entry.dn, "name", &mut refuse);
+    drop_shared(&mut candidate.accounts, |entry| entry.uid, |entry| &entry.dn, "uid", &mut refuse);
+    drop_shared(&mut candidate.groups, |entry| entry.name.clone(), |entry| &entry.dn, "name", &mut refuse);
     let with_gid = |entry: &GroupEntry| entry.gid.ok_or_else(|| entry.dn.clone());
-    drop_shared(
-        &mut candidate.groups,
-        with_gid,
-        |entry| &entry.dn,
-        "gid",
-        &mut refuse,
-    );
-    drop_shared(
-        &mut candidate.people,
-        |entry| entry.login.clone(),
-        |entry| &entry.dn,
-        "login",
-        &mut refuse,
-    );
+    drop_shared(&mut candidate.groups, with_gid, |entry| &entry.dn, "gid", &mut refuse);
+    drop_shared(&mut candidate.people, |entry| entry.login.clone(), |entry| &entry.dn, "login", &mut refuse);
     candidate.refused.extend(refused);
 }
 
@@ -88,18 +48,8 @@ fn account_fault(entry: &AccountEntry, config: &Config, local: &LocalNames) -> O
     let is_local = config.accounts.local_accounts.contains(&entry.name);
     let fields = [&entry.gecos, &entry.home, &entry.shell];
     name_fault(check_account(entry.name.as_bytes()))
-        .or_else(|| {
-            fields
-                .iter()
-                .find_map(|field| name_fault(check_field(field.as_bytes(), FIELD_MAX)))
-        })
-        .or_else(|| {
-            if is_local {
-                None
-            } else {
-                published_fault(entry, config, local)
-            }
-        })
+        .or_else(|| fields.iter().find_map(|field| name_fault(check_field(field.as_bytes(), FIELD_MAX))))
+        .or_else(|| if is_local { None } else { published_fault(entry, config, local) })
 }
 
 /// What is asked only of an account that NSS will show; one of /etc/passwd keeps what it has there.
@@ -108,10 +58,7 @@ fn published_fault(entry: &AccountEntry, config: &Config, local: &LocalNames) ->
     if !range.contains(entry.uid) || !range.contains(entry.gid) {
         return Some(Fault {
             what: "id",
-            why: format!(
-                "uid {} or gid {} is outside id_range {range}",
-                entry.uid, entry.gid
-            ),
+            why: format!("uid {} or gid {} is outside id_range {range}", entry.uid, entry.gid),
         });
     }
     if local.has_user(&entry.name) || local.has_uid(entry.uid) {
@@ -127,10 +74,7 @@ fn group_fault(entry: &GroupEntry, config: &Config, local: &LocalNames) -> Optio
     let range = config.accounts.id_range;
     if let Some(gid) = entry.gid {
         if !range.contains(gid) {
-            return Some(Fault {
-                what: "gid",
-                why: format!("gid {gid} is outside id_range {range}"),
-            });
+            return Some(Fault { what: "gid", why: format!("gid {gid} is outside id_range {range}") });
         }
         if local.has_group(&entry.name) || local.has_gid(gid) {
             return Some(Fault {
@@ -147,10 +91,7 @@ fn person_fault(entry: &PersonEntry) -> Option<Fault> {
 }
 
 fn name_fault(checked: Result<(), NameError>) -> Option<Fault> {
-    checked.err().map(|error| Fault {
-        what: "name",
-        why: error.to_string(),
-    })
+    checked.err().map(|error| Fault { what: "name", why: error.to_string() })
 }
 
 /// Drops all entries that share a value with another one: which of them is meant, nobody can tell.
@@ -162,15 +103,11 @@ fn drop_shared<T, K: Hash + Eq>(
     refuse: &mut impl FnMut(&str, Fault),
 ) {
     let mut count: HashMap<K, u32> = HashMap::new();
-    entries
-        .iter()
-        .for_each(|entry| *count.entry(key(entry)).or_default() += 1);
+    entries.iter().for_each(|entry| *count.entry(key(entry)).or_default() += 1);
     entries.retain(|entry| {
         let shared = count.get(&key(entry)).is_some_and(|count| *count > 1);
-        let fault = shared.then(|| Fault {
-            what,
-            why: format!("another entry has the same {what}; neither is used"),
-        });
+        let fault = shared
+            .then(|| Fault { what, why: format!("another entry has the same {what}; neither is used") });
         keep(dn(entry), fault, refuse)
     });
 }

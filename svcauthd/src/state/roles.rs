@@ -27,13 +27,7 @@ impl<'a> RoleTable<'a> {
             by_word.insert(group.dn.clone(), index);
             by_word.insert(group.id.to_lowercase(), index);
         }
-        Self {
-            candidate,
-            by_word,
-            by_group: HashMap::new(),
-            by_unknown: HashMap::new(),
-            roles: Vec::new(),
-        }
+        Self { candidate, by_word, by_group: HashMap::new(), by_unknown: HashMap::new(), roles: Vec::new() }
     }
 
     /// The role of a group by name, DN or id; blanks around and case do not count. A word that names no group becomes a
@@ -58,10 +52,7 @@ impl<'a> RoleTable<'a> {
             return next;
         };
         *self.by_group.entry(index).or_insert_with(|| {
-            self.roles.push(Role {
-                name: group.name.clone(),
-                id: Some(group.id.clone()),
-            });
+            self.roles.push(Role { name: group.name.clone(), id: Some(group.id.clone()) });
             next
         })
     }
@@ -69,10 +60,7 @@ impl<'a> RoleTable<'a> {
     fn unknown(&mut self, word: &str) -> RoleRef {
         let next = RoleRef(u32::try_from(self.roles.len()).unwrap_or(u32::MAX));
         *self.by_unknown.entry(word.to_lowercase()).or_insert_with(|| {
-            self.roles.push(Role {
-                name: word.to_owned(),
-                id: None,
-            });
+            self.roles.push(Role { name: word.to_owned(), id: None });
             next
         })
     }

@@ -8,7 +8,8 @@ use super::{State, is_tombstone, join, recheck, with_tombstones};
 use crate::candidate::{AccountEntry, Candidate, GroupEntry, Member, PersonEntry};
 use crate::local_names::LocalNames;
 
-const HEAD: &str = "[directory]\nkind = \"ldif\"\nfile = \"/x.ldif\"\n[accounts]\nlocal_accounts = [\"postgres\"]\n";
+const HEAD: &str =
+    "[directory]\nkind = \"ldif\"\nfile = \"/x.ldif\"\n[accounts]\nlocal_accounts = [\"postgres\"]\n";
 
 fn config(rules: &str) -> Config {
     Config::parse(&format!("{HEAD}{rules}")).unwrap()
@@ -31,7 +32,13 @@ fn account(name: &str, uid: u32, member_of: &[&str]) -> AccountEntry {
 }
 
 fn group(name: &str, gid: Option<u32>, members: Vec<Member>) -> GroupEntry {
-    GroupEntry { id: format!("id-{name}"), dn: format!("cn={name},ou=groups"), name: name.to_owned(), gid, members }
+    GroupEntry {
+        id: format!("id-{name}"),
+        dn: format!("cn={name},ou=groups"),
+        name: name.to_owned(),
+        gid,
+        members,
+    }
 }
 
 fn person(login: &str) -> PersonEntry {
@@ -59,7 +66,11 @@ fn nested() -> Candidate {
     Candidate {
         accounts: vec![account("deployer", 7001, &[]), account("jenkins", 7002, &[])],
         groups: vec![
-            group("application", Some(7100), vec![dn("group", "ops"), Member::Login("bob".to_owned()), dn("accounts", "jenkins")]),
+            group(
+                "application",
+                Some(7100),
+                vec![dn("group", "ops"), Member::Login("bob".to_owned()), dn("accounts", "jenkins")],
+            ),
             group("ops", None, vec![dn("people", "alice"), dn("group", "night")]),
             group("night", None, vec![dn("group", "ops"), dn("people", "nobody-there")]),
         ],
@@ -71,7 +82,13 @@ fn nested() -> Candidate {
 fn verdict(state: &State, account: &str, login: &str) -> Decision {
     let account = state.accounts.iter().find(|known| known.name == account).unwrap();
     let person = state.people.iter().find(|known| known.person.login == login).unwrap();
-    let at = Circumstances { service: Some("sshd"), hosts: &["web1"], source: Source::Local, now: 1000, age: Age(Some(0)) };
+    let at = Circumstances {
+        service: Some("sshd"),
+        hosts: &["web1"],
+        source: Source::Local,
+        now: 1000,
+        age: Age(Some(0)),
+    };
     decide(&state.policy, account, Origin::Person(&person.person), &at).decision
 }
 
@@ -88,7 +105,8 @@ fn a_role_is_held_through_nested_groups_and_the_way_is_told_and_cycles_end() {
 
 #[test]
 fn getent_shows_people_and_accounts_of_a_group_flattened_and_groups_without_a_gid_are_not_shown() {
-    let state = join(&nested(), &config("[[access]]\naccounts = [\"*\"]\nroles = [\"application\"]\n"), Vec::new());
+    let state =
+        join(&nested(), &config("[[access]]\naccounts = [\"*\"]\nroles = [\"application\"]\n"), Vec::new());
     assert_eq!(state.groups.len(), 1);
     assert_eq!(state.groups[0].members, ["alice", "bob", "jenkins"]);
     let gids = |name: &str| state.passwd.iter().find(|entry| entry.name == name).unwrap().gids.clone();
@@ -98,7 +116,8 @@ fn getent_shows_people_and_accounts_of_a_group_flattened_and_groups_without_a_gi
 
 #[test]
 fn a_rule_that_names_an_unknown_group_allows_nobody() {
-    let state = join(&nested(), &config("[[access]]\naccounts = [\"*\"]\nroles = [\"aplication\"]\n"), Vec::new());
+    let state =
+        join(&nested(), &config("[[access]]\naccounts = [\"*\"]\nroles = [\"aplication\"]\n"), Vec::new());
     assert_eq!(state.policy.roles[0].id, None);
     assert_eq!(verdict(&state, "deployer", "bob"), Decision::Deny(Reason::NotInRole));
 }
@@ -115,7 +134,11 @@ fn roles_by_name_dn_and_id_are_one_role() {
 fn an_accounts_own_roles_are_its_groups_and_its_member_of_and_an_unknown_one_locks_it() {
     let mut candidate = nested();
     candidate.accounts.push(account("alfred", 7003, &["cn=ops,ou=groups", "nowhere"]));
-    let state = join(&candidate, &config("[[access]]\naccounts = [\"*\"]\nroles_from = \"memberOf\"\nneed = \"every\"\n"), Vec::new());
+    let state = join(
+        &candidate,
+        &config("[[access]]\naccounts = [\"*\"]\nroles_from = \"memberOf\"\nneed = \"every\"\n"),
+        Vec::new(),
+    );
     assert_eq!(state.policy.rules[0].roles, Roles::MemberOf);
     assert_eq!(verdict(&state, "jenkins", "alice"), Decision::Allow);
     assert_eq!(verdict(&state, "deployer", "alice"), Decision::Deny(Reason::NoRoles));
@@ -125,7 +148,10 @@ fn an_accounts_own_roles_are_its_groups_and_its_member_of_and_an_unknown_one_loc
 #[test]
 fn what_the_worker_must_not_send_is_dropped_by_root_with_one_refusal_each() {
     let mut candidate = nested();
-    let local = LocalNames::parse("root:x:0:0:::\npostgres:x:112:112:::\nmallory:x:7050:7050:::\n", "root:x:0:\nsudo:x:27:\n");
+    let local = LocalNames::parse(
+        "root:x:0:0:::\npostgres:x:112:112:::\nmallory:x:7050:7050:::\n",
+        "root:x:0:\nsudo:x:27:\n",
+    );
     candidate.accounts.extend([
         account("zero", 0, &[]),
         account("minus", u32::MAX, &[]),
@@ -169,11 +195,13 @@ fn a_removed_account_stays_disabled_for_a_day_unless_it_became_a_local_one() {
     let before = join(&candidate, &config, Vec::new()).accounts;
     candidate.accounts.retain(|entry| entry.name != "jenkins");
     let state = join(&candidate, &config, Vec::new());
-    let remembered = |last: Vec<Account>, now| with_tombstones(&state, last, now, |_| false);
-    let first = remembered(before.clone(), 1_000_000);
+    let remembered = |last: &[Account], now| with_tombstones(&state, last, now, |_| false);
+    let first = remembered(&before, 1_000_000);
     let jenkins = first.iter().find(|known| known.name == "jenkins").unwrap();
     assert!(jenkins.disabled && is_tombstone(jenkins) && jenkins.expires == Some(1_000_000));
-    assert_eq!(remembered(first.clone(), 1_000_000 + 86_399), first);
-    assert!(!remembered(first, 1_000_000 + 86_400).iter().any(|known| known.name == "jenkins"));
-    assert!(!with_tombstones(&state, before, 1_000_000, |_| true).iter().any(|known| known.name == "jenkins"));
+    assert_eq!(remembered(&first, 1_000_000 + 86_399), first);
+    assert!(!remembered(&first, 1_000_000 + 86_400).iter().any(|known| known.name == "jenkins"));
+    assert!(
+        !with_tombstones(&state, &before, 1_000_000, |_| true).iter().any(|known| known.name == "jenkins")
+    );
 }
