@@ -31,15 +31,7 @@ fn build_into_the_current_target_directory() -> PathBuf {
 /// Runs `cargo build --profile nss` for the module.
 pub fn cargo_build(target: &Path, more: &[&str]) -> Output {
     Command::new(option_env!("CARGO").unwrap_or("cargo"))
-        .args([
-            "build",
-            "--offline",
-            "--profile",
-            "nss",
-            "--package",
-            "nss_svcauth",
-            "--target-dir",
-        ])
+        .args(["build", "--offline", "--profile", "nss", "--package", "nss_svcauth", "--target-dir"])
         .args([target.as_os_str()])
         .args(more.iter().map(OsStr::new))
         .current_dir(env!("CARGO_MANIFEST_DIR"))

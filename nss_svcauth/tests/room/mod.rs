@@ -1,10 +1,7 @@
 //! What the tests and benches of the module share: the built module, snapshots to serve, a private world to serve them in.
 
 #![allow(dead_code, reason = "each test program uses its own part of the room")]
-#![allow(
-    unreachable_pub,
-    reason = "the room is a module of several programs, none of which exports it"
-)]
+#![allow(unreachable_pub, reason = "the room is a module of several programs, none of which exports it")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -13,7 +13,7 @@ pub const SUCCESS: c_int = 1;
 pub const NOT_FOUND: c_int = 0;
 pub const UNAVAILABLE: c_int = -1;
 pub const TRY_AGAIN: c_int = -2;
-/// What errno holds before each call: neither 0 nor anything that the module could mean.
+/// What `*errnop` holds before each call unless [`Module::with_errno`] says otherwise: nothing that the module could mean.
 pub const STALE: c_int = 4242;
 
 type ByName<T> = unsafe extern "C" fn(*const c_char, *mut T, *mut c_char, size_t, *mut c_int) -> c_int;
@@ -30,7 +30,9 @@ type InitGroups = unsafe extern "C" fn(
 ) -> c_int;
 
 /// The exported functions.
+#[derive(Clone, Copy)]
 pub struct Module {
+    errno_before: c_int,
     getpwnam: ByName<passwd>,
     getpwuid: ById<passwd>,
     setpwent: unsafe extern "C" fn(c_int) -> c_int,
@@ -104,6 +106,7 @@ fn load() -> Module {
         };
     }
     Module {
+        errno_before: STALE,
         getpwnam: function!(c"_nss_svcauth_getpwnam_r"),
         getpwuid: function!(c"_nss_svcauth_getpwuid_r"),
         setpwent: function!(c"_nss_svcauth_setpwent"),
@@ -129,43 +132,48 @@ unsafe fn symbol<F: Copy>(handle: *mut c_void, name: &CStr) -> F {
 }
 
 impl Module {
+    /// The same module, called with another value in `*errnop`.
+    pub fn with_errno(&self, errno_before: c_int) -> Self {
+        Self { errno_before, ..*self }
+    }
+
     pub fn passwd_by_name(&self, name: &CStr, buffer: &mut [u8]) -> Answer<PasswdAnswer> {
-        call(buffer, passwd_answer, |result, start, len, errno| {
+        self.call(buffer, passwd_answer, |result, start, len, errno| {
             // SAFETY: valid arguments, see `call`.
             unsafe { (self.getpwnam)(name.as_ptr(), result, start, len, errno) }
         })
     }
 
     pub fn passwd_by_id(&self, uid: uid_t, buffer: &mut [u8]) -> Answer<PasswdAnswer> {
-        call(buffer, passwd_answer, |result, start, len, errno| {
+        self.call(buffer, passwd_answer, |result, start, len, errno| {
             // SAFETY: valid arguments, see `call`.
             unsafe { (self.getpwuid)(uid, result, start, len, errno) }
         })
     }
 
     pub fn next_passwd(&self, buffer: &mut [u8]) -> Answer<PasswdAnswer> {
-        call(buffer, passwd_answer, |result, start, len, errno| {
+        self.call(buffer, passwd_answer, |result, start, len, errno| {
             // SAFETY: valid arguments, see `call`.
             unsafe { (self.getpwent)(result, start, len, errno) }
         })
     }
 
     pub fn group_by_name(&self, name: &CStr, buffer: &mut [u8]) -> Answer<GroupAnswer> {
-        call(buffer, group_answer, |result, start, len, errno| {
+        self.call(buffer, group_answer, |result, start, len, errno| {
             // SAFETY: valid arguments, see `call`.
             unsafe { (self.getgrnam)(name.as_ptr(), result, start, len, errno) }
         })
     }
 
     pub fn group_by_id(&self, gid: gid_t, buffer: &mut [u8]) -> Answer<GroupAnswer> {
-        call(buffer, group_answer, |result, start, len, errno| {
+        self.call(buffer, group_answer, |result, start, len, errno| {
             // SAFETY: valid arguments, see `call`.
             unsafe { (self.getgrgid)(gid, result, start, len, errno) }
         })
     }
 
     pub fn next_group(&self, buffer: &mut [u8]) -> Answer<GroupAnswer> {
-        call(buffer, group_answer, |result, start, len, errno| {
+        self.call(buffer, group_answer, |result, start, len, errno| {
             // SAFETY: valid arguments, see `call`.
             unsafe { (self.getgrent)(result, start, len, errno) }
         })
@@ -189,13 +197,7 @@ impl Module {
         let (mut result, mut errno) = (MaybeUninit::uninit(), STALE);
         // SAFETY: valid arguments; a buffer of length 0 may be null.
         let status = unsafe {
-            (self.getpwnam)(
-                name.as_ptr(),
-                result.as_mut_ptr(),
-                std::ptr::null_mut(),
-                0,
-                &raw mut errno,
-            )
+            (self.getpwnam)(name.as_ptr(), result.as_mut_ptr(), std::ptr::null_mut(), 0, &raw mut errno)
         };
         (status, errno)
     }
@@ -245,6 +247,8 @@ impl Module {
         assert!(before.len() <= usize::try_from(size).unwrap() && !groups.is_null());
         // SAFETY: the array has room for `size` gids, which are no fewer than `before` has.
         unsafe { groups.copy_from_nonoverlapping(before.as_ptr(), before.len()) };
+        // Now, because a test may leave no memory for it behind the call.
+        let mut gids = Vec::with_capacity(bytes / size_of::<gid_t>());
         let (mut filled, mut size) = (c_long::try_from(before.len()).unwrap(), size);
         let mut errno = STALE;
         // SAFETY: valid arguments: the array is malloc'ed and as long as `size` says.
@@ -261,46 +265,38 @@ impl Module {
         };
         assert!(filled <= size);
         // SAFETY: the first `filled` elements are in use.
-        let gids = unsafe { std::slice::from_raw_parts(groups, usize::try_from(filled).unwrap()) }.to_vec();
+        gids.extend_from_slice(unsafe {
+            std::slice::from_raw_parts(groups, usize::try_from(filled).unwrap())
+        });
         // SAFETY: free(3) of the array, wherever it is now.
         unsafe { libc::free(groups.cast()) };
         (status, errno, Gids { filled, size, gids })
     }
-}
 
-/// Calls a function that fills a struct: with room for it, with the buffer, and with a stale error number.
-fn call<C, T>(
-    buffer: &mut [u8],
-    view: unsafe fn(&C) -> T,
-    function: impl FnOnce(*mut C, *mut c_char, size_t, *mut c_int) -> c_int,
-) -> Answer<T> {
-    let mut result = MaybeUninit::<C>::uninit();
-    let mut errno = STALE;
-    let status = function(
-        result.as_mut_ptr(),
-        buffer.as_mut_ptr().cast(),
-        buffer.len(),
-        &raw mut errno,
-    );
-    let entry = (status == SUCCESS).then(|| {
-        // SAFETY: the module fills the struct when it succeeds.
-        let result = unsafe { result.assume_init_ref() };
-        // SAFETY: and points it at strings that live as long as the buffer.
-        unsafe { view(result) }
-    });
-    Answer { status, errno, entry }
+    /// Calls a function that fills a struct: with room for it, with the buffer, and with a stale error number.
+    fn call<C, T>(
+        &self,
+        buffer: &mut [u8],
+        view: unsafe fn(&C) -> T,
+        function: impl FnOnce(*mut C, *mut c_char, size_t, *mut c_int) -> c_int,
+    ) -> Answer<T> {
+        let mut result = MaybeUninit::<C>::uninit();
+        let mut errno = self.errno_before;
+        let status = function(result.as_mut_ptr(), buffer.as_mut_ptr().cast(), buffer.len(), &raw mut errno);
+        let entry = (status == SUCCESS).then(|| {
+            // SAFETY: the module fills the struct when it succeeds.
+            let result = unsafe { result.assume_init_ref() };
+            // SAFETY: and points it at strings that live as long as the buffer.
+            unsafe { view(result) }
+        });
+        Answer { status, errno, entry }
+    }
 }
 
 /// # Safety
 /// The struct points at NUL-terminated strings.
 unsafe fn passwd_answer(entry: &passwd) -> PasswdAnswer {
-    let fields = [
-        entry.pw_name,
-        entry.pw_passwd,
-        entry.pw_gecos,
-        entry.pw_dir,
-        entry.pw_shell,
-    ];
+    let fields = [entry.pw_name, entry.pw_passwd, entry.pw_gecos, entry.pw_dir, entry.pw_shell];
     PasswdAnswer {
         uid: entry.pw_uid,
         gid: entry.pw_gid,
@@ -312,11 +308,7 @@ unsafe fn passwd_answer(entry: &passwd) -> PasswdAnswer {
 /// # Safety
 /// The struct points at NUL-terminated strings and at an aligned, null-terminated array of them.
 unsafe fn group_answer(entry: &group) -> GroupAnswer {
-    assert_eq!(
-        entry.gr_mem.addr() % align_of::<*mut c_char>(),
-        0,
-        "the array is not aligned"
-    );
+    assert_eq!(entry.gr_mem.addr() % align_of::<*mut c_char>(), 0, "the array is not aligned");
     let mut members = Vec::new();
     loop {
         // SAFETY: the null pointer that ends the array has not been met.
@@ -345,8 +337,5 @@ unsafe fn group_answer(entry: &group) -> GroupAnswer {
 unsafe fn text(start: *const c_char) -> Text {
     // SAFETY: by the contract of this function.
     let value = unsafe { CStr::from_ptr(start) };
-    Text {
-        address: start.addr(),
-        value: value.to_str().unwrap().to_owned(),
-    }
+    Text { address: start.addr(), value: value.to_str().unwrap().to_owned() }
 }

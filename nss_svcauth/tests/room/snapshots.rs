@@ -73,9 +73,8 @@ pub fn large(count: u32) -> Vec<u8> {
             account(&format!("svc{index:06}"), FIRST_ID + 100_000 + index, &gids)
         })
         .collect();
-    let mut all: Vec<_> = (0..groups)
-        .map(|index| group(&format!("grp{index:06}"), FIRST_ID + index, &["alice"]))
-        .collect();
+    let mut all: Vec<_> =
+        (0..groups).map(|index| group(&format!("grp{index:06}"), FIRST_ID + index, &["alice"])).collect();
     all.push(group("five", FIRST_ID + 90_000, &people(5)));
     all.push(group("many", FIRST_ID + 90_001, &people(5000)));
     file(1, &accounts, &all)
@@ -83,19 +82,8 @@ pub fn large(count: u32) -> Vec<u8> {
 
 /// Login names of different lengths, as people have them: `anna.k0`, `bartholomew.k1` ...
 pub fn people(count: usize) -> Vec<String> {
-    let first = [
-        "anna",
-        "bo",
-        "bartholomew",
-        "carol",
-        "dietmar",
-        "eve",
-        "franziska",
-        "gus",
-    ];
-    (0..count)
-        .map(|index| format!("{}.k{index}", first[(index * 7 + index / 8) % first.len()]))
-        .collect()
+    let first = ["anna", "bo", "bartholomew", "carol", "dietmar", "eve", "franziska", "gus"];
+    (0..count).map(|index| format!("{}.k{index}", first[(index * 7 + index / 8) % first.len()])).collect()
 }
 
 /// Publishes the bytes: whoever opens the path sees either the old file or the new one, whole.
