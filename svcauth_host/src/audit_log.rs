@@ -39,10 +39,7 @@ pub struct Sinks {
 
 impl Default for Sinks {
     fn default() -> Self {
-        Self {
-            journal: PathBuf::from("/run/systemd/journal/socket"),
-            syslog: PathBuf::from("/dev/log"),
-        }
+        Self { journal: PathBuf::from("/run/systemd/journal/socket"), syslog: PathBuf::from("/dev/log") }
     }
 }
 
@@ -68,11 +65,7 @@ pub struct Unavailable {
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "no log took the record within {} ms",
-            self.deadline.as_millis()
-        )?;
+        write!(f, "no log took the record within {} ms", self.deadline.as_millis())?;
         for (path, errno) in [&self.journal, &self.syslog] {
             write!(f, "; {}: {}", path.display(), errno.desc())?;
         }
@@ -99,17 +92,12 @@ pub fn send(record: &Record, sinks: &Sinks, deadline: Duration) -> Result<Sink, 
         deadline,
     };
     let socket = open().map_err(|errno| refused(errno, errno))?;
-    let journal = match deliver(
-        &socket,
-        &sinks.journal,
-        record,
-        Record::to_journal,
-        until(deadline / 2),
-    ) {
+    let journal = match deliver(&socket, &sinks.journal, record, Record::to_journal, until(deadline / 2), &[])
+    {
         Ok(()) => return Ok(Sink::Journal),
         Err(errno) => errno,
     };
-    match deliver(&socket, &sinks.syslog, record, to_syslog, until(deadline)) {
+    match deliver(&socket, &sinks.syslog, record, to_syslog, until(deadline), &RESTARTING) {
         Ok(()) => Ok(Sink::Syslog),
         Err(errno) => Err(refused(journal, errno)),
     }
@@ -119,12 +107,7 @@ pub fn send(record: &Record, sinks: &Sinks, deadline: Duration) -> Result<Sink, 
 /// the local time cannot be had without reading files inside somebody else's process.
 fn to_syslog(record: &Record) -> Vec<u8> {
     let priority = AUTHPRIV | record.severity().code();
-    format!(
-        "<{priority}>svcauth[{}]: {}",
-        std::process::id(),
-        record.to_line()
-    )
-    .into_bytes()
+    format!("<{priority}>svcauth[{}]: {}", std::process::id(), record.to_line()).into_bytes()
 }
 
 fn open() -> Result<OwnedFd, Errno> {
@@ -138,16 +121,29 @@ fn deliver(
     record: &Record,
     encode: fn(&Record) -> Vec<u8>,
     until: Instant,
+    worth_waiting: &[Errno],
 ) -> Result<(), Errno> {
     let address = UnixAddr::new(path)?;
-    match push(socket, &address, &encode(record), until) {
-        Err(Errno::EMSGSIZE) => push(socket, &address, &encode(&record.shortened(VALUE_MAX)), until),
+    match push(socket, &address, &encode(record), until, worth_waiting) {
+        Err(Errno::EMSGSIZE) => {
+            push(socket, &address, &encode(&record.shortened(VALUE_MAX)), until, worth_waiting)
+        }
         other => other,
     }
 }
 
+/// What a log daemon that is being restarted looks like. There is nothing behind `/dev/log` to fall back on, so the time
+/// that is left is spent waiting for it: a login must not be refused because rsyslog was upgraded in that millisecond.
+const RESTARTING: [Errno; 2] = [Errno::ENOENT, Errno::ECONNREFUSED];
+
 /// One datagram: at once, or as soon as the queue has room again before `until`.
-fn push(socket: &OwnedFd, address: &UnixAddr, datagram: &[u8], until: Instant) -> Result<(), Errno> {
+fn push(
+    socket: &OwnedFd,
+    address: &UnixAddr,
+    datagram: &[u8],
+    until: Instant,
+    worth_waiting: &[Errno],
+) -> Result<(), Errno> {
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     loop {
         let errno = match sendto(socket.as_raw_fd(), datagram, address, flags) {
@@ -155,7 +151,8 @@ fn push(socket: &OwnedFd, address: &UnixAddr, datagram: &[u8], until: Instant) -
             Err(errno) => errno,
         };
         let left = until.saturating_duration_since(Instant::now());
-        let passing = matches!(errno, Errno::EAGAIN | Errno::ENOBUFS | Errno::EINTR);
+        let passing =
+            matches!(errno, Errno::EAGAIN | Errno::ENOBUFS | Errno::EINTR) || worth_waiting.contains(&errno);
         if !passing || left.is_zero() {
             return Err(errno);
         }
@@ -177,10 +174,7 @@ impl SyslogWriter {
     /// A writer to the syslog socket of `sinks`.
     #[must_use]
     pub fn new(sinks: &Sinks, deadline: Duration) -> Self {
-        Self {
-            socket: sinks.syslog.clone(),
-            deadline: deadline.min(DEADLINE_MAX),
-        }
+        Self { socket: sinks.syslog.clone(), deadline: deadline.min(DEADLINE_MAX) }
     }
 }
 
@@ -191,7 +185,7 @@ impl std::io::Write for SyslogWriter {
         let start = Instant::now();
         let until = start.checked_add(self.deadline).unwrap_or(start);
         let address = UnixAddr::new(&self.socket)?;
-        push(&open()?, &address, text.as_bytes(), until)?;
+        push(&open()?, &address, text.as_bytes(), until, &[])?;
         Ok(message.len())
     }
 

@@ -22,10 +22,7 @@ impl Host {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("svcauth-log-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let sinks = Sinks {
-            journal: folder.join("journal"),
-            syslog: folder.join("log"),
-        };
+        let sinks = Sinks { journal: folder.join("journal"), syslog: folder.join("log") };
         Self { folder, sinks }
     }
 }
@@ -80,14 +77,8 @@ fn a_record_goes_to_journald_with_its_fields() {
     let syslog = UnixDatagram::bind(&host.sinks.syslog).unwrap();
     assert_eq!(send(&denial(), &host.sinks, DEADLINE), Ok(Sink::Journal));
     let text = receive(&journal);
-    assert!(
-        text.starts_with("MESSAGE=deny account=deployer origin=carol reason=not_in_role\n"),
-        "{text}"
-    );
-    assert!(
-        text.contains("\nPRIORITY=5\n") && text.contains("\nSVCAUTH_ORIGIN=carol\n"),
-        "{text}"
-    );
+    assert!(text.starts_with("MESSAGE=deny account=deployer origin=carol reason=not_in_role\n"), "{text}");
+    assert!(text.contains("\nPRIORITY=5\n") && text.contains("\nSVCAUTH_ORIGIN=carol\n"), "{text}");
     syslog.set_nonblocking(true).unwrap();
     assert!(syslog.recv(&mut [0; 8]).is_err(), "the record went to both");
 }
@@ -97,27 +88,9 @@ fn without_journald_a_record_goes_to_syslog_with_facility_severity_and_tag() {
     let host = Host::new();
     let syslog = UnixDatagram::bind(&host.sinks.syslog).unwrap();
     for (record, priority, line) in [
-        (
-            denial(),
-            85,
-            "deny account=deployer origin=carol reason=not_in_role",
-        ),
-        (
-            Record {
-                decision: Some(Verdict::Allow),
-                ..Record::default()
-            },
-            86,
-            "allow",
-        ),
-        (
-            Record {
-                event: Event::Alarm,
-                ..Record::default()
-            },
-            84,
-            "alarm",
-        ),
+        (denial(), 85, "deny account=deployer origin=carol reason=not_in_role"),
+        (Record { decision: Some(Verdict::Allow), ..Record::default() }, 86, "allow"),
+        (Record { event: Event::Alarm, ..Record::default() }, 84, "alarm"),
     ] {
         assert_eq!(send(&record, &host.sinks, DEADLINE), Ok(Sink::Syslog));
         let tag = format!("<{priority}>svcauth[{}]: ", std::process::id());
@@ -136,32 +109,19 @@ fn a_socket_that_nobody_holds_any_more_is_passed_over() {
 }
 
 #[test]
-fn without_any_log_the_answer_comes_at_once_and_names_both_sockets() {
+fn without_any_log_the_answer_comes_at_the_deadline_and_names_both_sockets() {
     let host = Host::new();
-    let start = Instant::now();
-    let error = send(&denial(), &host.sinks, Duration::from_millis(900)).unwrap_err();
-    assert!(
-        start.elapsed() < Duration::from_millis(500),
-        "{:?}",
-        start.elapsed()
-    );
+    let late = quickest(|| drop(send(&denial(), &host.sinks, DEADLINE)));
+    assert!(late >= DEADLINE && late < 3 * DEADLINE, "{late:?}");
+    let error = send(&denial(), &host.sinks, Duration::ZERO).unwrap_err();
     assert_eq!(error.journal, (host.sinks.journal.clone(), Errno::ENOENT));
     assert_eq!(error.syslog, (host.sinks.syslog.clone(), Errno::ENOENT));
     let text = error.to_string();
     for path in [&host.sinks.journal, &host.sinks.syslog] {
-        assert!(
-            text.contains(&format!("{}: No such file", path.display())),
-            "{text}"
-        );
+        assert!(text.contains(&format!("{}: No such file", path.display())), "{text}");
     }
-    let long = Sinks {
-        journal: "/x".repeat(200).into(),
-        syslog: host.sinks.syslog.clone(),
-    };
-    assert_eq!(
-        send(&denial(), &long, DEADLINE).unwrap_err().journal.1,
-        Errno::ENAMETOOLONG
-    );
+    let long = Sinks { journal: "/x".repeat(200).into(), syslog: host.sinks.syslog.clone() };
+    assert_eq!(send(&denial(), &long, DEADLINE).unwrap_err().journal.1, Errno::ENAMETOOLONG);
 }
 
 #[test]
@@ -172,21 +132,12 @@ fn a_log_that_does_not_read_costs_the_deadline_and_no_more() {
     assert!(fill(&host) > 0);
     let error = send(&denial(), &host.sinks, DEADLINE).unwrap_err();
     assert_eq!((error.journal.1, error.syslog.1), (Errno::EAGAIN, Errno::EAGAIN));
-    assert!(
-        error
-            .to_string()
-            .starts_with("no log took the record within 100 ms"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("no log took the record within 100 ms"), "{error}");
     let took = quickest(|| assert!(send(&denial(), &host.sinks, DEADLINE).is_err()));
     assert!(took >= DEADLINE && took < 2 * DEADLINE, "{took:?}");
     let start = Instant::now();
     assert!(send(&denial(), &host.sinks, Duration::MAX).is_err());
-    assert!(
-        start.elapsed() < Duration::from_millis(1500),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -198,10 +149,7 @@ fn a_log_that_catches_up_before_the_deadline_gets_the_record() {
         std::thread::sleep(Duration::from_millis(30));
         (0..=queued).for_each(|_| drop(receive(&syslog)));
     });
-    assert_eq!(
-        send(&denial(), &host.sinks, Duration::from_secs(1)),
-        Ok(Sink::Syslog)
-    );
+    assert_eq!(send(&denial(), &host.sinks, Duration::from_secs(1)), Ok(Sink::Syslog));
     // Ends only when the queued ones and this one have been read.
     reader.join().unwrap();
 }
@@ -221,13 +169,22 @@ fn a_restarted_log_is_found_again() {
 }
 
 #[test]
+fn a_log_that_is_restarting_gets_the_record_when_it_is_back() {
+    let host = Host::new();
+    let path = host.sinks.syslog.clone();
+    let back = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        UnixDatagram::bind(path).unwrap()
+    });
+    assert_eq!(send(&denial(), &host.sinks, Duration::from_millis(900)), Ok(Sink::Syslog));
+    assert!(receive(&back.join().unwrap()).ends_with("reason=not_in_role"));
+}
+
+#[test]
 fn a_record_too_long_for_a_datagram_arrives_shortened_and_says_so() {
     let host = Host::new();
     let journal = UnixDatagram::bind(&host.sinks.journal).unwrap();
-    let record = Record {
-        command: Some("a".repeat(2_000_000)),
-        ..denial()
-    };
+    let record = Record { command: Some("a".repeat(2_000_000)), ..denial() };
     assert_eq!(send(&record, &host.sinks, DEADLINE), Ok(Sink::Journal));
     let text = receive(&journal);
     let marker = "a...(+1998976 bytes)\n";

@@ -19,16 +19,12 @@ impl Clock {
     /// Looks at both clocks.
     #[must_use]
     pub fn now() -> Self {
-        let boottime = clock_gettime(ClockId::CLOCK_BOOTTIME)
-            .ok()
-            .and_then(|time| u64::try_from(time.tv_sec()).ok());
-        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-            .ok()
-            .map(|id| id.trim().to_owned());
+        let boottime =
+            clock_gettime(ClockId::CLOCK_BOOTTIME).ok().and_then(|time| u64::try_from(time.tv_sec()).ok());
+        let boot_id =
+            std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned());
         Self {
-            wall: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs()),
+            wall: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             boottime: boottime.unwrap_or(0),
             boot_id: boot_id.filter(|_| boottime.is_some()),
         }

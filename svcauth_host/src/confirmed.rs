@@ -29,11 +29,7 @@ pub struct Confirmation {
 impl fmt::Display for Confirmation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let boot_id = self.at.boot_id.as_deref().unwrap_or("-");
-        writeln!(
-            f,
-            "confirmed {} {} {} {}",
-            self.generation, self.at.wall, self.at.boottime, boot_id
-        )
+        writeln!(f, "confirmed {} {} {} {}", self.generation, self.at.wall, self.at.boottime, boot_id)
     }
 }
 
@@ -56,23 +52,14 @@ impl FromStr for Confirmation {
         if words.next().is_some() {
             return Err(Unreadable);
         }
-        Ok(Self {
-            generation,
-            at: Clock {
-                wall,
-                boottime,
-                boot_id,
-            },
-        })
+        Ok(Self { generation, at: Clock { wall, boottime, boot_id } })
     }
 }
 
 /// How old the state behind this header is now.
 #[must_use]
 pub fn age(header: &Header, now: &Clock) -> Age {
-    let confirmation = read_trusted(Path::new(paths::CONFIRMED), 256)
-        .ok()
-        .and_then(|text| text.parse().ok());
+    let confirmation = read_trusted(Path::new(paths::CONFIRMED), 256).ok().and_then(|text| text.parse().ok());
     age_from(confirmation.as_ref(), header.generation, header.created, now)
 }
 
@@ -91,8 +78,7 @@ pub fn age_from(confirmation: Option<&Confirmation>, generation: u64, created: u
 
 /// A time in the future means that a clock was wrong then or is wrong now: nobody can tell the age.
 fn by_wall(then: u64, now: u64) -> Option<u64> {
-    now.checked_sub(then)
-        .or_else(|| (then.saturating_sub(now) <= SKEW).then_some(0))
+    now.checked_sub(then).or_else(|| (then.saturating_sub(now) <= SKEW).then_some(0))
 }
 
 #[cfg(test)]
@@ -100,27 +86,14 @@ mod tests {
     use super::{Age, Clock, Confirmation, Unreadable, age_from};
 
     fn clock(wall: u64, boottime: u64, boot: &str) -> Clock {
-        Clock {
-            wall,
-            boottime,
-            boot_id: Some(boot.to_owned()),
-        }
+        Clock { wall, boottime, boot_id: Some(boot.to_owned()) }
     }
 
     #[test]
     fn a_confirmation_is_read_as_it_was_written_and_nothing_else_is() {
-        let one = Confirmation {
-            generation: 42,
-            at: clock(1_700_000_000, 99, "b-1"),
-        };
+        let one = Confirmation { generation: 42, at: clock(1_700_000_000, 99, "b-1") };
         assert_eq!(one.to_string().parse(), Ok(one.clone()));
-        let nameless = Confirmation {
-            at: Clock {
-                boot_id: None,
-                ..one.at.clone()
-            },
-            ..one
-        };
+        let nameless = Confirmation { at: Clock { boot_id: None, ..one.at.clone() }, ..one };
         assert_eq!(nameless.to_string().parse(), Ok(nameless));
         for bad in [
             "",
@@ -137,42 +110,23 @@ mod tests {
 
     #[test]
     fn within_one_boot_a_wall_clock_that_jumps_changes_nothing() {
-        let last = Confirmation {
-            generation: 7,
-            at: clock(1_000_000, 500, "boot"),
-        };
+        let last = Confirmation { generation: 7, at: clock(1_000_000, 500, "boot") };
         for wall in [0, 1_000_100, 40_000_000] {
-            assert_eq!(
-                age_from(Some(&last), 7, 0, &clock(wall, 600, "boot")),
-                Age(Some(100)),
-                "{wall}"
-            );
+            assert_eq!(age_from(Some(&last), 7, 0, &clock(wall, 600, "boot")), Age(Some(100)), "{wall}");
         }
     }
 
     #[test]
     fn across_boots_the_wall_clock_counts_and_a_clock_in_the_past_counts_as_unknown() {
-        let last = Confirmation {
-            generation: 7,
-            at: clock(1_000_000, 500, "old"),
-        };
-        assert_eq!(
-            age_from(Some(&last), 7, 0, &clock(1_000_060, 9, "new")),
-            Age(Some(60))
-        );
-        assert_eq!(
-            age_from(Some(&last), 7, 0, &clock(999_900, 9, "new")),
-            Age(Some(0))
-        );
+        let last = Confirmation { generation: 7, at: clock(1_000_000, 500, "old") };
+        assert_eq!(age_from(Some(&last), 7, 0, &clock(1_000_060, 9, "new")), Age(Some(60)));
+        assert_eq!(age_from(Some(&last), 7, 0, &clock(999_900, 9, "new")), Age(Some(0)));
         assert_eq!(age_from(Some(&last), 7, 0, &clock(1_000, 9, "new")), Age(None));
     }
 
     #[test]
     fn a_confirmation_of_another_generation_counts_for_nothing() {
-        let last = Confirmation {
-            generation: 8,
-            at: clock(1_000_000, 500, "boot"),
-        };
+        let last = Confirmation { generation: 8, at: clock(1_000_000, 500, "boot") };
         let now = clock(1_000_010, 510, "boot");
         assert_eq!(age_from(Some(&last), 8, 900_000, &now), Age(Some(10)));
         assert_eq!(age_from(Some(&last), 7, 900_000, &now), Age(Some(100_010)));

@@ -80,13 +80,9 @@ pub fn to_text(managed: &Managed) -> String {
 fn parse(text: &str) -> Option<Managed> {
     let mut lines = text.lines();
     let id_range = lines.next()?.strip_prefix("id_range ")?.parse().ok()?;
-    let local_accounts = lines
-        .map(|line| line.strip_prefix("local_account ").map(str::to_owned))
-        .collect::<Option<_>>()?;
-    Some(Managed {
-        id_range,
-        local_accounts,
-    })
+    let local_accounts =
+        lines.map(|line| line.strip_prefix("local_account ").map(str::to_owned)).collect::<Option<_>>()?;
+    Some(Managed { id_range, local_accounts })
 }
 
 #[cfg(test)]
@@ -119,18 +115,11 @@ mod tests {
 
     #[test]
     fn what_was_managed_is_read_as_it_was_written_and_a_damaged_text_is_refused() {
-        let managed = Managed {
-            id_range: "7000-7999".parse().unwrap(),
-            local_accounts: vec!["postgres".to_owned()],
-        };
+        let managed =
+            Managed { id_range: "7000-7999".parse().unwrap(), local_accounts: vec!["postgres".to_owned()] };
         assert_eq!(parse(&to_text(&managed)), Some(managed.clone()));
         assert!(managed.covers("x", 7001) && managed.covers("postgres", 112) && !managed.covers("x", 1000));
-        for bad in [
-            "",
-            "id_range 0-1\n",
-            "id_range 7000-7999\nx\n",
-            "local_account x\n",
-        ] {
+        for bad in ["", "id_range 0-1\n", "id_range 7000-7999\nx\n", "local_account x\n"] {
             assert_eq!(parse(bad), None, "{bad:?}");
         }
     }

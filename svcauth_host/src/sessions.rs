@@ -143,18 +143,14 @@ impl Registry {
 
     fn listed(&self, boot_id: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<Session>, RegistryError> {
         let entries = fs::read_dir(&self.0).map_err(|error| RegistryError::Refused(self.0.clone(), error))?;
-        let names = entries
-            .take(LISTED_MAX)
-            .flatten()
-            .filter_map(|entry| entry.file_name().into_string().ok());
-        let sessions = names
-            .filter(|name| !name.starts_with('.') && wanted(name))
-            .filter_map(|name| {
-                let text = read_trusted(&self.0.join(&name), ENTRY_MAX).ok()?;
-                let session: Session = text.parse().ok()?;
-                // A file under a name that is not its own was put there by hand.
-                (name_of(&session) == name && session.boot_id == boot_id).then_some(session)
-            });
+        let names =
+            entries.take(LISTED_MAX).flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let sessions = names.filter(|name| !name.starts_with('.') && wanted(name)).filter_map(|name| {
+            let text = read_trusted(&self.0.join(&name), ENTRY_MAX).ok()?;
+            let session: Session = text.parse().ok()?;
+            // A file under a name that is not its own was put there by hand.
+            (name_of(&session) == name && session.boot_id == boot_id).then_some(session)
+        });
         Ok(sessions.collect())
     }
 

@@ -84,23 +84,17 @@ pub fn read_trusted(path: &Path, max: u64) -> Result<String, SnapshotError> {
         return Err(SnapshotError::Untrusted("it is longer than it may be"));
     }
     let mut text = String::new();
-    file.take(max)
-        .read_to_string(&mut text)
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => SnapshotError::Untrusted("it is not a text in UTF-8"),
-            _ => SnapshotError::Refused(error.to_string()),
-        })?;
+    file.take(max).read_to_string(&mut text).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => SnapshotError::Untrusted("it is not a text in UTF-8"),
+        _ => SnapshotError::Refused(error.to_string()),
+    })?;
     Ok(text)
 }
 
 /// Opens a file and checks who can have written it; never waits (FIFO), never follows a link.
 fn open_trusted(path: &Path) -> Result<(File, u64), SnapshotError> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = match OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits())
-        .open(path)
-    {
+    let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(SnapshotError::Missing),
         Err(error) if error.raw_os_error() == Some(nix::errno::Errno::ELOOP as i32) => {
@@ -108,9 +102,7 @@ fn open_trusted(path: &Path) -> Result<(File, u64), SnapshotError> {
         }
         Err(error) => return Err(SnapshotError::Refused(error.to_string())),
     };
-    let meta = file
-        .metadata()
-        .map_err(|error| SnapshotError::Refused(error.to_string()))?;
+    let meta = file.metadata().map_err(|error| SnapshotError::Refused(error.to_string()))?;
     if !meta.file_type().is_file() {
         return Err(SnapshotError::Untrusted("it is not a regular file"));
     }
