@@ -5,6 +5,8 @@ use std::io::Write;
 use std::mem::MaybeUninit;
 use std::{ptr, slice};
 
+use crate::room::fork_sys::wait_for;
+
 const PAGE: usize = 4096;
 const CANARY: u8 = 0xa5;
 
@@ -97,29 +99,6 @@ pub(crate) fn errno_after(before: c_int, work: impl FnOnce()) -> c_int {
     work();
     // SAFETY: as above.
     unsafe { errno.read() }
-}
-
-/// Runs `work` in a forked child, for at most five seconds; whether it said yes.
-pub(crate) fn in_forked_child(work: impl FnOnce() -> bool) -> bool {
-    // SAFETY: fork(2); the child calls nothing but `work`, which is what is being tested, alarm and _exit.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        // SAFETY: alarm(2) has no preconditions.
-        unsafe { libc::alarm(5) };
-        let code = c_int::from(!work());
-        // SAFETY: _exit(2) has no preconditions.
-        unsafe { libc::_exit(code) }
-    }
-    wait_for(child) == 0
-}
-
-/// waitpid(2): the raw status.
-fn wait_for(child: libc::pid_t) -> c_int {
-    let mut status = -1;
-    // SAFETY: waitpid(2) of a child of our own.
-    let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
-    assert_eq!(waited, child);
-    status
 }
 
 /// Runs `work` in a thread that has been cancelled just before: the first cancellation point in it would end the thread.

@@ -5,10 +5,9 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::host_sys::{
-    cancelled_during, errno_after, in_forked_child, system_calls_of, with_descriptor_limit,
-};
+use crate::host_sys::{cancelled_during, errno_after, system_calls_of, with_descriptor_limit};
 use crate::room;
+use crate::room::fork_sys::in_forked_child;
 use crate::room::module_ffi::{NOT_FOUND, SUCCESS, UNAVAILABLE, module};
 use crate::room::snapshots::{FIRST_ID, publish, small, withdraw};
 

@@ -10,6 +10,7 @@
 )]
 
 pub mod artifact;
+pub mod fork_sys;
 pub mod module_ffi;
 pub mod snapshots;
 pub mod world;
