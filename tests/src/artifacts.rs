@@ -20,22 +20,12 @@ struct Product {
     build: &'static [&'static str],
 }
 
-const NSS: Product = Product {
-    file: "nss/libnss_svcauth.so",
-    build: &["--profile", "nss", "-p", "nss_svcauth"],
-};
-const PAM: Product = Product {
-    file: "pam/libpam_svcauth.so",
-    build: &["--profile", "pam", "-p", "pam_svcauth"],
-};
-const DAEMON: Product = Product {
-    file: "release/svcauthd",
-    build: &["--release", "-p", "svcauthd"],
-};
-const COMMAND: Product = Product {
-    file: "release/svcauth",
-    build: &["--release", "-p", "svcauthd"],
-};
+const NSS: Product =
+    Product { file: "nss/libnss_svcauth.so", build: &["--profile", "nss", "-p", "nss_svcauth"] };
+const PAM: Product =
+    Product { file: "pam/libpam_svcauth.so", build: &["--profile", "pam", "-p", "pam_svcauth"] };
+const DAEMON: Product = Product { file: "release/svcauthd", build: &["--release", "-p", "svcauthd"] };
+const COMMAND: Product = Product { file: "release/svcauth", build: &["--release", "-p", "svcauthd"] };
 
 /// A first build on two slow cores, with every dependency.
 const PATIENCE: Duration = Duration::from_secs(1500);
@@ -43,14 +33,10 @@ const PATIENCE: Duration = Duration::from_secs(1500);
 impl Artifacts {
     /// Builds what is out of date. `say` gets one line per cargo run.
     pub fn build(say: impl Fn(&str)) -> Outcome<Self> {
-        let found = Self {
-            target: target_folder()?,
-        };
+        let found = Self { target: target_folder()? };
         for product in [NSS, PAM, DAEMON] {
             say(&format!("cargo build --locked {}", product.build.join(" ")));
-            let cargo = cargo()
-                .args(&["build", "--locked", "--quiet"])
-                .args(product.build);
+            let cargo = cargo().args(&["build", "--locked", "--quiet"]).args(product.build);
             cargo.patience(PATIENCE).run()?.expect_ok()?;
         }
         for product in [NSS, PAM, DAEMON, COMMAND] {
@@ -87,9 +73,7 @@ impl Artifacts {
 
     /// What another process has built: see [`Artifacts::folder`].
     pub fn in_folder(target: impl Into<PathBuf>) -> Self {
-        Self {
-            target: target.into(),
-        }
+        Self { target: target.into() }
     }
 }
 
@@ -113,14 +97,10 @@ fn target_folder() -> Outcome<PathBuf> {
 }
 
 fn metadata_path(key: &str) -> Outcome<PathBuf> {
-    let asked = cargo()
-        .args(&["metadata", "--no-deps", "--format-version", "1"])
-        .run()?
-        .expect_ok()?;
+    let asked = cargo().args(&["metadata", "--no-deps", "--format-version", "1"]).run()?.expect_ok()?;
     let metadata: Value = serde_json::from_str(&asked.stdout).doing("read cargo metadata")?;
     let path = metadata.get(key).and_then(Value::as_str);
-    path.map(PathBuf::from)
-        .ok_or_else(|| Failure::new(format!("cargo metadata names no {key}")))
+    path.map(PathBuf::from).ok_or_else(|| Failure::new(format!("cargo metadata names no {key}")))
 }
 
 #[cfg(test)]
@@ -131,12 +111,7 @@ mod tests {
     fn the_target_folder_is_the_one_cargo_uses() {
         let target = target_folder().unwrap();
         let me = std::env::current_exe().unwrap();
-        assert!(
-            me.starts_with(&target),
-            "{} is not below {}",
-            me.display(),
-            target.display()
-        );
+        assert!(me.starts_with(&target), "{} is not below {}", me.display(), target.display());
     }
 
     #[test]

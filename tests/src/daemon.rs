@@ -42,21 +42,25 @@ impl Daemon {
                 return Some(Err(Failure::new(format!("svcauthd ended with status {code}"))));
             }
             let answer = svcauth_json(&["status"]);
-            last = answer
-                .as_ref()
-                .map_or_else(ToString::to_string, |(_, value)| value.to_string());
+            last = answer.as_ref().map_or_else(ToString::to_string, |(_, value)| value.to_string());
             let (_, value) = answer.ok()?;
             (value.get("state")?.as_str()? == state).then_some(Ok(value))
         });
         let output = std::fs::read_to_string("/var/log/svcauthd.out").unwrap_or_default();
-        found
-            .and_then(|inner| inner)
-            .map_err(|why| Failure::new(format!("{why}\nlast: {last}\n{output}")))
+        found.and_then(|inner| inner).map_err(|why| Failure::new(format!("{why}\nlast: {last}\n{output}")))
     }
 
     /// Waits until what the directory says now is published.
     pub fn sync(&self) -> Outcome {
         svcauth(&["sync"])?.expect_ok().map(drop)
+    }
+
+    /// Lets it read its configuration again and waits until it has.
+    pub fn reload(&self, world: &World) -> Outcome {
+        let mark = world.log().mark();
+        self.signal(Signal::SIGHUP)?;
+        world.log().wait_for_line(mark, &["svcauthd", "configuration"])?;
+        self.sync()
     }
 
     /// Its process id.

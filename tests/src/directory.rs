@@ -47,14 +47,9 @@ impl Directory {
     /// What `conf/directory.ldif` holds: deployer, the role application with alice and bob, and carol without it.
     /// No key is usable until [`Directory::key`] puts one in.
     pub fn example() -> Self {
-        let text: String = EXAMPLE
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .flat_map(|l| [l, "\n"])
-            .collect();
-        Self {
-            entries: text.split("\n\n").filter_map(Entry::parse).collect(),
-        }
+        let text: String =
+            EXAMPLE.lines().filter(|line| !line.starts_with('#')).flat_map(|l| [l, "\n"]).collect();
+        Self { entries: text.split("\n\n").filter_map(Entry::parse).collect() }
     }
 
     /// Gives a person of the directory a public key, in place of the one they had.
@@ -103,10 +98,8 @@ impl Directory {
     pub fn accounts(&self) -> Vec<(String, u32, u32)> {
         let below = |entry: &&Entry| entry.dn.ends_with(&format!(",ou=accounts,{BASE}"));
         let ids = |entry: &Entry| {
-            let (uid, gid) = (
-                entry.value("uidNumber")?.parse().ok()?,
-                entry.value("gidNumber")?.parse().ok()?,
-            );
+            let (uid, gid) =
+                (entry.value("uidNumber")?.parse().ok()?, entry.value("gidNumber")?.parse().ok()?);
             Some((entry.value("uid")?.to_owned(), uid, gid))
         };
         self.entries.iter().filter(below).filter_map(ids).collect()
@@ -149,11 +142,7 @@ impl Directory {
 
     /// The LDIF text in a schema.
     pub fn text(&self, schema: Schema) -> String {
-        self.entries
-            .iter()
-            .map(|entry| entry.text(schema))
-            .collect::<Vec<_>>()
-            .join("\n")
+        self.entries.iter().map(|entry| entry.text(schema)).collect::<Vec<_>>().join("\n")
     }
 
     fn entry(&mut self, dn: &str) -> Outcome<&mut Entry> {
@@ -166,10 +155,7 @@ impl Entry {
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines().filter(|line| !line.is_empty()).map(str::to_owned);
         let dn = lines.next()?.strip_prefix("dn: ")?.to_owned();
-        Some(Self {
-            dn,
-            lines: lines.collect(),
-        })
+        Some(Self { dn, lines: lines.collect() })
     }
 
     fn value(&self, attribute: &str) -> Option<&str> {
@@ -206,12 +192,7 @@ mod tests {
     #[test]
     fn the_example_has_one_account_one_role_and_three_people() {
         let text = Directory::example().text(Schema::Rfc2307bis);
-        for dn in [
-            account_dn("deployer"),
-            group_dn("application"),
-            person_dn("alice"),
-            person_dn("carol"),
-        ] {
+        for dn in [account_dn("deployer"), group_dn("application"), person_dn("alice"), person_dn("carol")] {
             assert!(text.contains(&format!("dn: {dn}\n")), "{dn}");
         }
         assert!(!text.contains('#'));

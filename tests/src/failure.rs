@@ -65,23 +65,17 @@ where
     A: PartialEq<B> + fmt::Debug + ?Sized,
     B: fmt::Debug + ?Sized,
 {
-    require(got == expected, || {
-        format!("{what}\n  expected: {expected:?}\n  got:      {got:?}")
-    })
+    require(got == expected, || format!("{what}\n  expected: {expected:?}\n  got:      {got:?}"))
 }
 
 /// Succeeds when `text` holds `part`; otherwise shows the text.
 pub fn require_contains(what: &str, text: &str, part: &str) -> Outcome {
-    require(text.contains(part), || {
-        format!("{what}: no {part:?} in\n{}", indent(text))
-    })
+    require(text.contains(part), || format!("{what}: no {part:?} in\n{}", indent(text)))
 }
 
 /// Succeeds when `text` does not hold `part`; otherwise shows the text.
 pub fn require_lacks(what: &str, text: &str, part: &str) -> Outcome {
-    require(!text.contains(part), || {
-        format!("{what}: unexpected {part:?} in\n{}", indent(text))
-    })
+    require(!text.contains(part), || format!("{what}: unexpected {part:?} in\n{}", indent(text)))
 }
 
 /// Every line of `text` moved right by four columns.
@@ -96,19 +90,13 @@ mod tests {
     #[test]
     fn an_error_reads_as_action_then_cause() {
         let error: Result<(), _> = Err("no such file");
-        assert_eq!(
-            error.doing("open /x").unwrap_err().to_string(),
-            "open /x: no such file"
-        );
+        assert_eq!(error.doing("open /x").unwrap_err().to_string(), "open /x: no such file");
     }
 
     #[test]
     fn a_difference_shows_both_sides() {
         assert!(require_eq("uid", &7001, &7001).is_ok());
         let text = require_eq("uid", &0, &7001).unwrap_err().to_string();
-        assert!(
-            text.contains("expected: 7001") && text.contains("got:      0"),
-            "{text}"
-        );
+        assert!(text.contains("expected: 7001") && text.contains("got:      0"), "{text}");
     }
 }

@@ -43,15 +43,20 @@ impl Record {
 impl AuthLog {
     /// The log at `path`; it need not be there yet.
     pub fn at(path: impl AsRef<Path>) -> Self {
-        Self {
-            path: path.as_ref().to_owned(),
-        }
+        Self { path: path.as_ref().to_owned() }
     }
 
     /// All of it. Nothing when it is not there yet.
     pub fn text(&self) -> String {
         let bytes = fs::read(&self.path).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The last `count` lines.
+    pub fn tail(&self, count: usize) -> String {
+        let text = self.text();
+        let lines: Vec<&str> = text.lines().collect();
+        lines.get(lines.len().saturating_sub(count)..).unwrap_or_default().join("\n")
     }
 
     /// The number of bytes so far, to look only at what comes later.
@@ -69,10 +74,7 @@ impl AuthLog {
 
     /// The records of svcauth after `mark`, in order.
     pub fn records_since(&self, mark: usize) -> Vec<Record> {
-        self.lines_since(mark)
-            .iter()
-            .filter_map(|line| parse(line))
-            .collect()
+        self.lines_since(mark).iter().filter_map(|line| parse(line)).collect()
     }
 
     /// Waits for a line after `mark` that holds every part.
@@ -85,20 +87,13 @@ impl AuthLog {
 
     /// Waits for a record after `mark` with this verb and these pairs.
     pub fn wait_for(&self, mark: usize, verb: &str, pairs: &[(&str, &str)]) -> Outcome<Record> {
-        let find = || {
-            self.records_since(mark)
-                .into_iter()
-                .find(|record| record.says(verb, pairs))
-        };
+        let find = || self.records_since(mark).into_iter().find(|record| record.says(verb, pairs));
         wait_until(&format!("a record {verb} {pairs:?}"), PATIENCE, find)
             .map_err(|why| self.with_log(mark, &why))
     }
 
     fn with_log(&self, mark: usize, why: &Failure) -> Failure {
-        Failure::new(format!(
-            "{why}; the log since then:\n{}",
-            indent(&self.lines_since(mark).join("\n"))
-        ))
+        Failure::new(format!("{why}; the log since then:\n{}", indent(&self.lines_since(mark).join("\n"))))
     }
 }
 
@@ -111,11 +106,7 @@ fn parse(line: &str) -> Option<Record> {
         return None;
     }
     let (verb, rest) = message.split_once(' ').unwrap_or((message, ""));
-    Some(Record {
-        verb: verb.to_owned(),
-        fields: pairs(rest),
-        line: line.to_owned(),
-    })
+    Some(Record { verb: verb.to_owned(), fields: pairs(rest), line: line.to_owned() })
 }
 
 /// `a=b c="d e"` as pairs. What is no pair is left out.
@@ -162,9 +153,6 @@ mod tests {
 
     #[test]
     fn lines_of_other_programs_are_no_records() {
-        assert_eq!(
-            parse("2026-01-01T00:00:00.1+00:00 web1 sshd[7]: allow account=x"),
-            None
-        );
+        assert_eq!(parse("2026-01-01T00:00:00.1+00:00 web1 sshd[7]: allow account=x"), None);
     }
 }

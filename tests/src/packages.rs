@@ -49,9 +49,8 @@ pub fn require_root() -> Outcome {
 
 /// The packages of [`NEEDED`] that are not installed.
 pub fn missing() -> Outcome<Vec<String>> {
-    let query = Program::new("dpkg-query")
-        .args(&["-W", "-f", "${Package} ${db:Status-Status}\n"])
-        .args(NEEDED);
+    let query =
+        Program::new("dpkg-query").args(&["-W", "-f", "${Package} ${db:Status-Status}\n"]).args(NEEDED);
     let known = query.run().map_err(|_| no_apt())?.stdout;
     Ok(not_installed(&known))
 }
@@ -63,31 +62,16 @@ pub fn ensure(say: impl Fn(&str)) -> Outcome {
         return Ok(());
     }
     require_root()?;
-    say(&format!(
-        "installing from the distribution: {}",
-        missing.join(" ")
-    ));
-    let install = Program::new("sh")
-        .args(&["-c", INSTALL, "install"])
-        .args(&missing);
-    let quiet = install
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .env("RUNLEVEL", "1");
+    say(&format!("installing from the distribution: {}", missing.join(" ")));
+    let install = Program::new("sh").args(&["-c", INSTALL, "install"]).args(&missing);
+    let quiet = install.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
     let done = quiet.patience(Duration::from_secs(900)).run()?;
     done.expect_ok().doing("apt-get install").map(drop)
 }
 
 fn not_installed(known: &str) -> Vec<String> {
-    let installed = |name: &str| {
-        known
-            .lines()
-            .any(|line| line.split_once(' ') == Some((name, "installed")))
-    };
-    NEEDED
-        .iter()
-        .filter(|name| !installed(name))
-        .map(|name| (*name).to_owned())
-        .collect()
+    let installed = |name: &str| known.lines().any(|line| line.split_once(' ') == Some((name, "installed")));
+    NEEDED.iter().filter(|name| !installed(name)).map(|name| (*name).to_owned()).collect()
 }
 
 fn no_apt() -> Failure {
@@ -103,10 +87,7 @@ mod tests {
 
     #[test]
     fn a_package_counts_only_when_it_is_fully_installed() {
-        let known = NEEDED
-            .iter()
-            .map(|name| format!("{name} installed\n"))
-            .collect::<String>();
+        let known = NEEDED.iter().map(|name| format!("{name} installed\n")).collect::<String>();
         assert!(not_installed(&known).is_empty());
         let broken = known.replace("slapd installed", "slapd config-files");
         assert_eq!(not_installed(&broken), ["slapd"]);

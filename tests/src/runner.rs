@@ -83,7 +83,7 @@ fn body(all: &[Case], mut world: World, words: &[String]) -> ExitCode {
     match (case.run)(&mut world) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            say(&format!("{why}\n\nauth log:\n{}", indent(&world.log().text())));
+            say(&format!("{why}\n\nthe end of the auth log:\n{}", indent(&world.log().tail(40))));
             ExitCode::FAILURE
         }
     }
@@ -92,9 +92,7 @@ fn body(all: &[Case], mut world: World, words: &[String]) -> ExitCode {
 fn run(all: &[Case], wish: &Wish) -> Outcome<bool> {
     let chosen: Vec<Case> = all.iter().copied().filter(|case| wish.wants(case.name)).collect();
     if wish.list {
-        chosen
-            .iter()
-            .for_each(|case| say(&format!("{}: test", case.name)));
+        chosen.iter().for_each(|case| say(&format!("{}: test", case.name)));
         return Ok(true);
     }
     packages::require_root()?;
@@ -122,10 +120,7 @@ fn run_all(chosen: &[Case], wish: &Wish, artifacts: Option<&Artifacts>) -> Vec<V
             });
         }
         drop(sender);
-        receiver
-            .iter()
-            .inspect(|verdict| announce(verdict, wish))
-            .collect()
+        receiver.iter().inspect(|verdict| announce(verdict, wish)).collect()
     })
 }
 
@@ -139,21 +134,12 @@ fn run_one(case: Case, artifacts: Option<&Artifacts>) -> Verdict {
         Ok(ended) => (ended.ok(), format!("{}{}", ended.stdout, ended.stderr)),
         Err(why) => (false, why.to_string()),
     };
-    Verdict {
-        name: case.name,
-        passed,
-        output,
-        took: started.elapsed(),
-    }
+    Verdict { name: case.name, passed, output, took: started.elapsed() }
 }
 
 fn announce(verdict: &Verdict, wish: &Wish) {
     let word = if verdict.passed { "ok" } else { "FAILED" };
-    say(&format!(
-        "test {} ... {word} ({:.1}s)",
-        verdict.name,
-        verdict.took.as_secs_f64()
-    ));
+    say(&format!("test {} ... {word} ({:.1}s)", verdict.name, verdict.took.as_secs_f64()));
     if wish.show_output && verdict.passed && !verdict.output.is_empty() {
         say(&indent(&verdict.output));
     }
@@ -167,13 +153,8 @@ fn report(verdicts: &[Verdict], left_out: usize, took: Duration) {
     for verdict in &failed {
         say(&format!("\n---- {} ----\n{}", verdict.name, verdict.output));
     }
-    failed
-        .iter()
-        .for_each(|verdict| say(&format!("    {}", verdict.name)));
-    let (word, passed) = (
-        if failed.is_empty() { "ok" } else { "FAILED" },
-        verdicts.len() - failed.len(),
-    );
+    failed.iter().for_each(|verdict| say(&format!("    {}", verdict.name)));
+    let (word, passed) = (if failed.is_empty() { "ok" } else { "FAILED" }, verdicts.len() - failed.len());
     say(&format!(
         "\ntest result: {word}. {passed} passed; {} failed; 0 ignored; 0 measured; {left_out} filtered out; finished in {:.2}s\n",
         failed.len(),
@@ -184,11 +165,7 @@ fn report(verdicts: &[Verdict], left_out: usize, took: Duration) {
 impl Wish {
     fn wants(&self, name: &str) -> bool {
         let hit = |part: &String| {
-            if self.exact {
-                name == part
-            } else {
-                name.contains(part.as_str())
-            }
+            if self.exact { name == part } else { name.contains(part.as_str()) }
         };
         (self.filters.is_empty() || self.filters.iter().any(hit)) && !self.skipped.iter().any(hit)
     }
@@ -204,15 +181,9 @@ fn parse(args: impl Iterator<Item = String>) -> Outcome<Wish> {
     let mut wish = Wish::default();
     let mut args = args.peekable();
     while let Some(arg) = args.next() {
-        let (flag, attached) = arg
-            .split_once('=')
-            .map_or((arg.as_str(), None), |(f, v)| (f, Some(v.to_owned())));
-        let mut value = || {
-            attached
-                .clone()
-                .or_else(|| args.next())
-                .ok_or_else(|| missing_value(flag))
-        };
+        let (flag, attached) =
+            arg.split_once('=').map_or((arg.as_str(), None), |(f, v)| (f, Some(v.to_owned())));
+        let mut value = || attached.clone().or_else(|| args.next()).ok_or_else(|| missing_value(flag));
         match flag {
             "--exact" => wish.exact = true,
             "--list" => wish.list = true,

@@ -63,18 +63,13 @@ pub struct Site {
 impl Site {
     /// The examples of `conf/`, unchanged.
     pub fn example() -> Self {
-        Self {
-            config: EXAMPLE_CONFIG.to_owned(),
-            directory: Directory::example(),
-        }
+        Self { config: EXAMPLE_CONFIG.to_owned(), directory: Directory::example() }
     }
 
     /// Replaces a part of the configuration; the part must be there once.
     pub fn configure(&mut self, from: &str, to: &str) -> Outcome {
         let times = self.config.matches(from).count();
-        require(times == 1, || {
-            format!("{from:?} is {times} times in the configuration")
-        })?;
+        require(times == 1, || format!("{from:?} is {times} times in the configuration"))?;
         self.config = self.config.replace(from, to);
         Ok(())
     }
@@ -99,11 +94,7 @@ impl Site {
         for (name, stack) in COMMON {
             world.write(format!("/etc/pam.d/common-{name}"), 0o644, stack)?;
         }
-        world.write(
-            "/etc/sudoers",
-            0o440,
-            "root ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n",
-        )
+        world.write("/etc/sudoers", 0o440, "root ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n")
     }
 
     /// Writes the configuration and the LDIF file again; the daemon sees it at its next look or `svcauth sync`.
@@ -140,17 +131,12 @@ pub fn text_at<'a>(value: &'a Value, pointer: &str) -> &'a str {
 
 /// The items of the list at a JSON pointer; none when it is not there or no list.
 pub fn list_at<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
+    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 fn install_products(world: &World) -> Outcome {
     let security = world.pam_folder()?;
-    let libraries = security
-        .parent()
-        .ok_or_else(|| Failure::new("the PAM folder has no parent"))?;
+    let libraries = security.parent().ok_or_else(|| Failure::new("the PAM folder has no parent"))?;
     let built = world.artifacts();
     world.copy(built.pam_module(), security.join("pam_svcauth.so"), 0o644)?;
     world.copy(built.nss_module(), libraries.join("libnss_svcauth.so.2"), 0o644)?;

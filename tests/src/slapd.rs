@@ -44,10 +44,7 @@ impl Slapd {
         world.write(format!("{HOME}/data.ldif"), 0o600, entries(directory, schema))?;
         let load =
             Program::new("slapadd").args(&["-q", "-f", "/run/world/slapd/slapd.conf", "-b", BASE, "-l"]);
-        load.arg(format!("{HOME}/data.ldif"))
-            .run()?
-            .expect_ok()
-            .doing("load the directory")?;
+        load.arg(format!("{HOME}/data.ldif")).run()?.expect_ok().doing("load the directory")?;
         Self::start_again(world)
     }
 
@@ -56,9 +53,7 @@ impl Slapd {
         let listeners = format!("ldap://{ADDRESS}/ ldap://127.0.0.1/ ldaps://{ADDRESS}/ {LDAPI}");
         let daemon =
             Program::new("slapd").args(&["-d", "0", "-f", "/run/world/slapd/slapd.conf", "-h", &listeners]);
-        let mut slapd = Self {
-            process: daemon.start(world.log_file("slapd.out")?)?,
-        };
+        let mut slapd = Self { process: daemon.start(world.log_file("slapd.out")?)? };
         let mut ended = None;
         let process = &mut slapd.process;
         wait_until("an answer of slapd", Duration::from_secs(20), || {
@@ -66,9 +61,7 @@ impl Slapd {
             let asked = search(&["-s", "base", "-b", "", "namingContexts"]).is_ok_and(|answer| answer.ok());
             (asked || ended.is_some()).then_some(())
         })?;
-        require(ended.is_none(), || {
-            fs::read_to_string("/var/log/slapd.out").unwrap_or_default()
-        })?;
+        require(ended.is_none(), || fs::read_to_string("/var/log/slapd.out").unwrap_or_default())?;
         Ok(slapd)
     }
 
@@ -87,10 +80,8 @@ impl Slapd {
 
     /// Applies changes in LDIF, as the directory's administrator.
     pub fn modify(&self, ldif: &str) -> Outcome {
-        let done = Program::new("ldapmodify")
-            .args(&["-Q", "-Y", "EXTERNAL", "-H", LDAPI])
-            .input(ldif)
-            .run()?;
+        let done =
+            Program::new("ldapmodify").args(&["-Q", "-Y", "EXTERNAL", "-H", LDAPI]).input(ldif).run()?;
         done.expect_ok().map(drop)
     }
 
@@ -121,17 +112,7 @@ impl Slapd {
         ip(&["link", "set", "hole0", "up"])?;
         ip(&["link", "set", "hole1", "up"])?;
         ip(&["addr", "add", "10.77.0.2/24", "dev", "hole0"])?;
-        ip(&[
-            "neigh",
-            "add",
-            ADDRESS,
-            "lladdr",
-            "02:00:00:00:00:01",
-            "dev",
-            "hole0",
-            "nud",
-            "permanent",
-        ])
+        ip(&["neigh", "add", ADDRESS, "lladdr", "02:00:00:00:00:01", "dev", "hole0", "nud", "permanent"])
     }
 
     /// Undoes [`Slapd::blackhole`].
@@ -205,12 +186,8 @@ fn make_certificates(world: &World) -> Outcome {
     let extensions =
         format!("basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName=DNS:{NAME}\n");
     world.write(format!("{HOME}/extensions"), 0o644, extensions)?;
-    openssl(&format!(
-        "{NEW_KEY} -x509 -days 30 -subj /CN=authority -keyout ca.key -out ca.pem"
-    ))?;
-    openssl(&format!(
-        "{NEW_KEY} -subj /CN={NAME} -keyout server.key -out server.csr"
-    ))?;
+    openssl(&format!("{NEW_KEY} -x509 -days 30 -subj /CN=authority -keyout ca.key -out ca.pem"))?;
+    openssl(&format!("{NEW_KEY} -subj /CN={NAME} -keyout server.key -out server.csr"))?;
     openssl(
         "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile extensions -out server.pem",
     )
@@ -218,10 +195,5 @@ fn make_certificates(world: &World) -> Outcome {
 
 fn openssl(line: &str) -> Outcome {
     let words: Vec<&str> = line.split(' ').collect();
-    Program::new("openssl")
-        .args(&words)
-        .dir(HOME)
-        .run()?
-        .expect_ok()
-        .map(drop)
+    Program::new("openssl").args(&words).dir(HOME).run()?.expect_ok().map(drop)
 }

@@ -53,16 +53,11 @@ impl Sshd {
             config.push_str("PerSourcePenalties no\n");
             world.write(CONFIG, 0o600, &config)?;
         }
-        Program::new("/usr/sbin/sshd")
-            .args(&["-t", "-f", CONFIG])
-            .run()?
-            .expect_ok()?;
+        Program::new("/usr/sbin/sshd").args(&["-t", "-f", CONFIG]).run()?.expect_ok()?;
         let daemon = Program::new("/usr/sbin/sshd").args(&["-D", "-f", CONFIG]);
         let process = daemon.start(world.log_file("sshd.out")?)?;
         let address = SocketAddr::from(([127, 0, 0, 1], 22));
-        wait_until("sshd on port 22", Duration::from_secs(20), || {
-            TcpStream::connect(address).ok()
-        })?;
+        wait_until("sshd on port 22", Duration::from_secs(20), || TcpStream::connect(address).ok())?;
         Ok(Self { process })
     }
 
@@ -124,11 +119,7 @@ fn make_host_key() -> Outcome {
 /// refused on purpose must not run into.
 fn knows(line: &[u8], world: &World) -> Outcome<bool> {
     const TRIAL: &str = "/run/world/sshd_trial";
-    world.write(
-        TRIAL,
-        0o600,
-        [b"HostKey /etc/ssh/ssh_host_ed25519_key\n".as_slice(), line].concat(),
-    )?;
+    world.write(TRIAL, 0o600, [b"HostKey /etc/ssh/ssh_host_ed25519_key\n".as_slice(), line].concat())?;
     let tried = Program::new("/usr/sbin/sshd").args(&["-t", "-f", TRIAL]).run()?;
     let unknown = tried.stderr.contains("Bad configuration option");
     require(tried.ok() || unknown, || tried.report())?;

@@ -31,9 +31,7 @@ pub struct Palette {
 impl Palette {
     /// Colours when standard output is a terminal and `NO_COLOR` is not set.
     pub fn of_stdout() -> Self {
-        Self {
-            coloured: stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-        }
+        Self { coloured: stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() }
     }
 
     /// `text` in a style.
@@ -45,22 +43,14 @@ impl Palette {
             Style::Good => "32",
             Style::Bad => "31",
         };
-        if self.coloured && !code.is_empty() {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.coloured && !code.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
 
 /// Control characters of a program's output made visible, line ends and tabs apart.
 pub fn printable(text: &str) -> String {
     let shown = |c: char| {
-        if c.is_control() && c != '\n' && c != '\t' {
-            c.escape_default().to_string()
-        } else {
-            c.into()
-        }
+        if c.is_control() && c != '\n' && c != '\t' { c.escape_default().to_string() } else { c.into() }
     };
     text.chars().map(shown).collect()
 }
@@ -73,11 +63,7 @@ mod tests {
     fn without_a_terminal_no_escape_is_written() {
         let text = Palette { coloured: false }.paint(Style::Bad, "no");
         assert_eq!(text, "no");
-        assert!(
-            Palette { coloured: true }
-                .paint(Style::Bad, "no")
-                .contains('\x1b')
-        );
+        assert!(Palette { coloured: true }.paint(Style::Bad, "no").contains('\x1b'));
     }
 
     #[test]

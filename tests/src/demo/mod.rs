@@ -64,14 +64,8 @@ fn outside(source: Source) -> Outcome<ExitCode> {
     packages::ensure(|line| say(&format!("demo: {line}")))?;
     let artifacts = Artifacts::build(|line| say(&format!("demo: {line}")))?;
     let mut command = world::launch(Some(&artifacts), &[source.word()])?;
-    let status = command
-        .stdout(Stdio::inherit())
-        .stderr(Stdio::inherit())
-        .status()?;
-    Ok(status
-        .code()
-        .and_then(|code| u8::try_from(code).ok())
-        .map_or(ExitCode::FAILURE, ExitCode::from))
+    let status = command.stdout(Stdio::inherit()).stderr(Stdio::inherit()).status()?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 fn inside(world: World, words: &[String]) -> ExitCode {
@@ -92,11 +86,7 @@ fn inside(world: World, words: &[String]) -> ExitCode {
         Err(why) => format!("demo: failed: {why}"),
     };
     tale.end(&end, told_it.is_ok());
-    if told_it.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if told_it.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn told(text: &str, code: u8) -> ExitCode {

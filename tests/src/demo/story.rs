@@ -47,11 +47,7 @@ pub(super) fn with_ldap(world: &World, tale: &mut Tale) -> Outcome {
 }
 
 fn prepare(world: &World) -> Outcome<(Keys, Site)> {
-    let keys = Keys {
-        alice: world.key("alice")?,
-        bob: world.key("bob")?,
-        carol: world.key("carol")?,
-    };
+    let keys = Keys { alice: world.key("alice")?, bob: world.key("bob")?, carol: world.key("carol")? };
     let mut site = Site::example();
     for (login, key) in [("alice", &keys.alice), ("bob", &keys.bob), ("carol", &keys.carol)] {
         site.directory.key(login, key)?;
@@ -78,16 +74,11 @@ fn main_job(world: &World, tale: &mut Tale, keys: &Keys) -> Outcome {
 fn the_account_is_there(tale: &mut Tale) -> Outcome {
     tale.part("2. The account comes from the directory: no useradd, no line in any local file");
     let local = tale.types("grep deployer /etc/passwd /etc/group")?;
-    tale.check(
-        "no local file knows deployer",
-        local.code == 1 && local.stdout.is_empty(),
-    )?;
+    tale.check("no local file knows deployer", local.code == 1 && local.stdout.is_empty())?;
     let passwd = tale.types("getent passwd deployer")?;
     let fields: Vec<&str> = passwd.text().split(':').collect();
-    let right = matches!(
-        fields.as_slice(),
-        ["deployer", "*", "7001", "7000", _, "/home/deployer", "/bin/bash"]
-    );
+    let right =
+        matches!(fields.as_slice(), ["deployer", "*", "7001", "7000", _, "/home/deployer", "/bin/bash"]);
     tale.check("deployer has uid 7001, gid 7000 and a home", right)?;
     let id = tale.types("id deployer")?;
     tale.check(
@@ -95,39 +86,20 @@ fn the_account_is_there(tale: &mut Tale) -> Outcome {
         id.text() == "uid=7001(deployer) gid=7000(application) groups=7000(application)",
     )?;
     let group = tale.types("getent group application")?;
-    let mut members: Vec<&str> = group
-        .text()
-        .rsplit(':')
-        .next()
-        .unwrap_or_default()
-        .split(',')
-        .collect();
+    let mut members: Vec<&str> = group.text().rsplit(':').next().unwrap_or_default().split(',').collect();
     members.sort_unstable();
-    tale.check(
-        "alice and bob are in the group application, carol is not",
-        members == ["alice", "bob"],
-    )
+    tale.check("alice and bob are in the group application, carol is not", members == ["alice", "bob"])
 }
 
 fn bob_is_in(world: &World, tale: &mut Tale, keys: &Keys) -> Outcome {
     tale.part("3. bob is in the group, so he may become deployer");
     let mark = world.log().mark();
     let ended = ssh(tale, "bob", &keys.bob, &["id"])?;
-    tale.check(
-        "the command ran as uid 7001",
-        ended.ok() && ended.stdout.starts_with("uid=7001(deployer)"),
-    )?;
-    let pairs = [
-        ("account", "deployer"),
-        ("origin", "bob"),
-        ("key", keys.bob.fingerprint()),
-    ];
+    tale.check("the command ran as uid 7001", ended.ok() && ended.stdout.starts_with("uid=7001(deployer)"))?;
+    let pairs = [("account", "deployer"), ("origin", "bob"), ("key", keys.bob.fingerprint())];
     let record = world.log().wait_for(mark, "allow", &pairs)?;
     tale.quote(&record.line);
-    tale.check(
-        "the log names bob, his key and the role that let him in",
-        record.get("role") == "application",
-    )
+    tale.check("the log names bob, his key and the role that let him in", record.get("role") == "application")
 }
 
 fn carol_is_out(world: &World, tale: &mut Tale, keys: &Keys) -> Outcome {
@@ -136,29 +108,19 @@ fn carol_is_out(world: &World, tale: &mut Tale, keys: &Keys) -> Outcome {
     let ended = ssh(tale, "carol", &keys.carol, &["touch", marker])?;
     tale.check("carol is refused", !ended.ok())?;
     tale.check("her command did not run", !Path::new(marker).exists())?;
-    let accepted = world.log().wait_for_line(
-        mark,
-        &["Accepted publickey for deployer", keys.carol.fingerprint()],
-    )?;
+    let accepted =
+        world.log().wait_for_line(mark, &["Accepted publickey for deployer", keys.carol.fingerprint()])?;
     tale.quote(&accepted);
-    let record = world
-        .log()
-        .wait_for(mark, "deny", &[("account", "deployer"), ("origin", "carol")])?;
+    let record = world.log().wait_for(mark, "deny", &[("account", "deployer"), ("origin", "carol")])?;
     tale.quote(&record.line);
-    tale.check(
-        "the log names carol and the reason",
-        record.get("reason") == "not_in_role",
-    )
+    tale.check("the log names carol and the reason", record.get("reason") == "not_in_role")
 }
 
 fn the_reason_is_known(tale: &mut Tale) -> Outcome {
     tale.part("5. An administrator asks why");
     let ended = tale.types("svcauth explain carol deployer")?;
     tale.check("the answer is no", ended.code == 1)?;
-    tale.check(
-        "it names the role that is missing",
-        ended.stdout.contains("application"),
-    )
+    tale.check("it names the role that is missing", ended.stdout.contains("application"))
 }
 
 fn bob_leaves(
@@ -178,28 +140,14 @@ fn bob_leaves(
     tale.types("svcauth sync")?;
     let mark = world.log().mark();
     let refused = ssh(tale, "bob", &keys.bob, &["id"])?;
-    tale.check(
-        "bob is refused now",
-        !refused.ok() && !refused.stdout.contains("uid="),
-    )?;
-    let record = world
-        .log()
-        .wait_for(mark, "deny", &[("account", "deployer"), ("origin", "bob")])?;
+    tale.check("bob is refused now", !refused.ok() && !refused.stdout.contains("uid="))?;
+    let record = world.log().wait_for(mark, "deny", &[("account", "deployer"), ("origin", "bob")])?;
     tale.quote(&record.line);
-    tale.check(
-        "the log names bob and the reason",
-        record.get("reason") == "not_in_role",
-    )?;
+    tale.check("the log names bob and the reason", record.get("reason") == "not_in_role")?;
     let alice = ssh(tale, "alice", &keys.alice, &["id", "-u"])?;
-    tale.check(
-        "alice, who stayed, is still let in",
-        alice.ok() && alice.text() == "7001",
-    )?;
+    tale.check("alice, who stayed, is still let in", alice.ok() && alice.text() == "7001")?;
     let alive = |pid: u32| Path::new(&format!("/proc/{pid}/exe")).exists();
-    tale.check(
-        "svcauthd and sshd are the same processes as before",
-        alive(pids.0) && alive(pids.1),
-    )
+    tale.check("svcauthd and sshd are the same processes as before", alive(pids.0) && alive(pids.1))
 }
 
 /// Shows the line that a person would type; host keys and such are the harness's own business.

@@ -12,10 +12,7 @@ pub(super) struct Tale {
 
 impl Tale {
     pub(super) fn new() -> Self {
-        Self {
-            palette: Palette::of_stdout(),
-            checks: 0,
-        }
+        Self { palette: Palette::of_stdout(), checks: 0 }
     }
 
     /// How many promises were kept so far.
@@ -71,10 +68,6 @@ impl Tale {
 
     /// The last line.
     pub(super) fn end(&self, line: &str, well: bool) {
-        say(&format!(
-            "\n{}",
-            self.palette
-                .paint(if well { Style::Good } else { Style::Bad }, line)
-        ));
+        say(&format!("\n{}", self.palette.paint(if well { Style::Good } else { Style::Bad }, line)));
     }
 }

@@ -40,17 +40,13 @@ impl Background {
     pub fn stop(mut self, signal: Signal) -> Outcome<i32> {
         self.signal(signal)?;
         let status = wait_for(&mut self.child, Duration::from_secs(10));
-        status
-            .map(exit_code)
-            .ok_or_else(|| Failure::new(format!("{} did not end on {signal}", self.line)))
+        status.map(exit_code).ok_or_else(|| Failure::new(format!("{} did not end on {signal}", self.line)))
     }
 
     /// Waits for its end.
     pub fn wait(mut self, patience: Duration) -> Outcome<i32> {
         let status = wait_for(&mut self.child, patience);
-        status
-            .map(exit_code)
-            .ok_or_else(|| Failure::new(format!("{} runs on after {patience:?}", self.line)))
+        status.map(exit_code).ok_or_else(|| Failure::new(format!("{} runs on after {patience:?}", self.line)))
     }
 }
 

@@ -44,17 +44,13 @@ impl Ended {
 
     /// Itself when the exit status was `code`, else a failure with all of its output.
     pub fn expect_code(self, code: i32) -> Outcome<Self> {
-        require(self.code == code, || {
-            format!("expected exit status {code}\n{}", self.report())
-        })?;
+        require(self.code == code, || format!("expected exit status {code}\n{}", self.report()))?;
         Ok(self)
     }
 
     /// Itself when the exit status was not 0, else a failure with all of its output.
     pub fn expect_refused(self) -> Outcome<Self> {
-        require(self.code != 0, || {
-            format!("expected a refusal\n{}", self.report())
-        })?;
+        require(self.code != 0, || format!("expected a refusal\n{}", self.report()))?;
         Ok(self)
     }
 
@@ -66,10 +62,7 @@ impl Ended {
     /// Command line, status and output, for a failure message.
     pub fn report(&self) -> String {
         let (out, err) = (indent(&self.stdout), indent(&self.stderr));
-        format!(
-            "$ {}\n  status {} after {:?}\n{out}{err}",
-            self.line, self.code, self.took
-        )
+        format!("$ {}\n  status {} after {:?}\n{out}{err}", self.line, self.code, self.took)
     }
 }
 
@@ -88,41 +81,24 @@ impl Program {
         let name = name.as_ref();
         let mut command = Command::new(name);
         clean_environment(&mut command);
-        Self {
-            command,
-            line: name.to_string_lossy().into_owned(),
-            input: None,
-            patience: PATIENCE,
-        }
+        Self { command, line: name.to_string_lossy().into_owned(), input: None, patience: PATIENCE }
     }
 
     /// The same with the caller's whole environment: for cargo, which needs it.
     pub fn with_own_environment(name: impl AsRef<OsStr>) -> Self {
         let name = name.as_ref();
         let line = name.to_string_lossy().into_owned();
-        Self {
-            command: Command::new(name),
-            line,
-            input: None,
-            patience: PATIENCE,
-        }
+        Self { command: Command::new(name), line, input: None, patience: PATIENCE }
     }
 
     /// A command made elsewhere; `line` names it in messages.
     pub fn from_command(command: Command, line: &str) -> Self {
-        Self {
-            command,
-            line: line.to_owned(),
-            input: None,
-            patience: PATIENCE,
-        }
+        Self { command, line: line.to_owned(), input: None, patience: PATIENCE }
     }
 
     /// A word list: the program and its arguments.
     pub fn from_words<S: AsRef<OsStr>>(words: &[S]) -> Outcome<Self> {
-        let (name, rest) = words
-            .split_first()
-            .ok_or_else(|| Failure::new("an empty command line"))?;
+        let (name, rest) = words.split_first().ok_or_else(|| Failure::new("an empty command line"))?;
         Ok(Self::new(name).args(rest))
     }
 
@@ -172,15 +148,8 @@ impl Program {
 
     /// Runs it to its end and keeps its output. Any exit status is a success here.
     pub fn run(mut self) -> Outcome<Ended> {
-        let stdin = if self.input.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        };
-        self.command
-            .stdin(stdin)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let stdin = if self.input.is_some() { Stdio::piped() } else { Stdio::null() };
+        self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let started = Instant::now();
         let mut child = self.command.spawn().doing(format!("run {}", self.line))?;
         let feeder = feed(&mut child, self.input.take());
@@ -190,17 +159,9 @@ impl Program {
         let (stdout, stderr) = (collect(out), collect(err));
         drop(feeder);
         let took = started.elapsed();
-        let ended = Ended {
-            line: self.line,
-            code: status.map_or(-1, exit_code),
-            stdout,
-            stderr,
-            took,
-        };
+        let ended = Ended { line: self.line, code: status.map_or(-1, exit_code), stdout, stderr, took };
         let limit = self.patience;
-        require(status.is_some(), || {
-            format!("still running after {limit:?}, killed\n{}", ended.report())
-        })?;
+        require(status.is_some(), || format!("still running after {limit:?}, killed\n{}", ended.report()))?;
         Ok(ended)
     }
 
@@ -241,10 +202,7 @@ fn clean_environment(command: &mut Command) {
 
 fn exit_code(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt as _;
-    status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal))
-        .unwrap_or(-1)
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
 }
 
 /// Waits for the end; kills the child and returns nothing when that takes too long.
@@ -305,43 +263,26 @@ mod tests {
 
     #[test]
     fn output_status_and_input_are_kept_apart() {
-        let ended = Program::new("sh")
-            .args(&["-c", "cat; echo oops >&2; exit 3"])
-            .input("hello")
-            .run()
-            .unwrap();
-        assert_eq!(
-            (ended.code, ended.stdout.as_str(), ended.stderr.as_str()),
-            (3, "hello", "oops\n")
-        );
+        let ended =
+            Program::new("sh").args(&["-c", "cat; echo oops >&2; exit 3"]).input("hello").run().unwrap();
+        assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (3, "hello", "oops\n"));
     }
 
     #[test]
     fn a_program_that_takes_too_long_is_killed_and_named() {
-        let slow = Program::new("sleep")
-            .arg("30")
-            .patience(Duration::from_millis(50));
+        let slow = Program::new("sleep").arg("30").patience(Duration::from_millis(50));
         let text = slow.run().unwrap_err().to_string();
-        assert!(
-            text.contains("still running") && text.contains("sleep 30"),
-            "{text}"
-        );
+        assert!(text.contains("still running") && text.contains("sleep 30"), "{text}");
     }
 
     #[test]
     fn death_by_signal_is_reported_as_the_shell_does() {
-        assert_eq!(
-            Program::new("sh").args(&["-c", "kill -9 $$"]).run().unwrap().code,
-            137
-        );
+        assert_eq!(Program::new("sh").args(&["-c", "kill -9 $$"]).run().unwrap().code, 137);
     }
 
     #[test]
     fn the_callers_environment_does_not_reach_the_program() {
         let seen = Program::new("env").run().unwrap().stdout;
-        assert!(
-            seen.contains("LANG=C.UTF-8") && !seen.contains("CARGO_"),
-            "{seen}"
-        );
+        assert!(seen.contains("LANG=C.UTF-8") && !seen.contains("CARGO_"), "{seen}");
     }
 }

@@ -22,9 +22,7 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
 pub(super) fn run_all(span: Duration) -> Outcome<usize> {
     let room = workspace_folder()?.join("fuzz");
     let targets = targets(&room)?;
-    require(!targets.is_empty(), || {
-        "fuzz/Cargo.toml names no target".to_owned()
-    })?;
+    require(!targets.is_empty(), || "fuzz/Cargo.toml names no target".to_owned())?;
     let built = build(&room)?;
     for target in &targets {
         say(&format!("fuzz: {target} for {} s", span.as_secs()));
@@ -34,10 +32,7 @@ pub(super) fn run_all(span: Duration) -> Outcome<usize> {
 }
 
 fn run_one(room: &Path, built: &Path, target: &str, span: Duration) -> Outcome {
-    let (corpus, found) = (
-        room.join("corpus").join(target),
-        room.join("artifacts").join(target),
-    );
+    let (corpus, found) = (room.join("corpus").join(target), room.join("artifacts").join(target));
     std::fs::create_dir_all(&corpus)?;
     std::fs::create_dir_all(&found)?;
     // What it learns goes to a folder of its own: the corpus in the tree changes on purpose only.
@@ -47,63 +42,34 @@ fn run_one(room: &Path, built: &Path, target: &str, span: Duration) -> Outcome {
     let fuzzer = fuzzer
         .arg(format!("-max_total_time={}", span.as_secs()))
         .args(&["-timeout=10", "-rss_limit_mb=2048"]);
-    let ended = fuzzer
-        .arg(format!("-artifact_prefix={}/", found.display()))
-        .patience(span * 3)
-        .run()?;
+    let ended = fuzzer.arg(format!("-artifact_prefix={}/", found.display())).patience(span * 3).run()?;
     ended.expect_ok().doing(format!("fuzz target {target}")).map(drop)
 }
 
 fn build(room: &Path) -> Outcome<PathBuf> {
-    let version = Program::with_own_environment("rustc")
-        .arg("-vV")
-        .run()?
-        .expect_ok()?;
-    let host = version
-        .stdout
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "));
+    let version = Program::with_own_environment("rustc").arg("-vV").run()?.expect_ok()?;
+    let host = version.stdout.lines().find_map(|line| line.strip_prefix("host: "));
     let host = host.ok_or_else(|| Failure::new("rustc -vV names no host"))?;
     let target = room.join("target");
-    let cargo = cargo().args(&[
-        "build",
-        "--locked",
-        "--release",
-        "--bins",
-        "--target",
-        host,
-        "--manifest-path",
-    ]);
-    let cargo = cargo
-        .arg(room.join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&target);
+    let cargo =
+        cargo().args(&["build", "--locked", "--release", "--bins", "--target", host, "--manifest-path"]);
+    let cargo = cargo.arg(room.join("Cargo.toml")).arg("--target-dir").arg(&target);
     let cargo = cargo.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", FLAGS);
     cargo.patience(Duration::from_secs(1500)).run()?.expect_ok()?;
     Ok(target.join(host).join("release"))
 }
 
 fn targets(room: &Path) -> Outcome<Vec<String>> {
-    let cargo = cargo().args(&[
-        "metadata",
-        "--no-deps",
-        "--format-version",
-        "1",
-        "--manifest-path",
-    ]);
+    let cargo = cargo().args(&["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]);
     let asked = cargo.arg(room.join("Cargo.toml")).run()?.expect_ok()?;
     let metadata: Value = serde_json::from_str(&asked.stdout)?;
     Ok(binaries(&metadata))
 }
 
 fn binaries(metadata: &Value) -> Vec<String> {
-    let targets = list_at(metadata, "/packages")
-        .iter()
-        .flat_map(|package| list_at(package, "/targets"));
+    let targets = list_at(metadata, "/packages").iter().flat_map(|package| list_at(package, "/targets"));
     let binaries = targets.filter(|target| text_at(target, "/kind/0") == "bin");
-    binaries
-        .map(|target| text_at(target, "/name").to_owned())
-        .collect()
+    binaries.map(|target| text_at(target, "/name").to_owned()).collect()
 }
 
 #[cfg(test)]

@@ -25,9 +25,7 @@ pub(super) fn check(built: &Artifacts) -> Outcome<usize> {
 /// libpam unloads a module while a thread-local or an exit handler of it may still be called, unless it says no.
 fn stays_loaded(module: &Path) -> Outcome {
     let dynamic = tool("readelf", &["-d"], module)?;
-    require(dynamic.contains("NODELETE"), || {
-        format!("{} is not linked with -z nodelete", module.display())
-    })
+    require(dynamic.contains("NODELETE"), || format!("{} is not linked with -z nodelete", module.display()))
 }
 
 fn exports(module: &Path) -> Outcome<Vec<String>> {
@@ -37,33 +35,24 @@ fn exports(module: &Path) -> Outcome<Vec<String>> {
 /// Symbol versions are left out: they say which libc it was linked against.
 fn imports(module: &Path) -> Outcome<Vec<String>> {
     let names = last_words(&tool("nm", &["-D", "--undefined-only"], module)?);
-    let mut bare: Vec<String> = names
-        .iter()
-        .filter_map(|name| name.split('@').next())
-        .map(str::to_owned)
-        .collect();
+    let mut bare: Vec<String> =
+        names.iter().filter_map(|name| name.split('@').next()).map(str::to_owned).collect();
     bare.dedup();
     Ok(bare)
 }
 
 fn needed(module: &Path) -> Outcome<Vec<String>> {
     let dynamic = tool("readelf", &["-d"], module)?;
-    let name = |line: &str| {
-        line.contains("(NEEDED)")
-            .then(|| line.split(['[', ']']).nth(1))?
-            .map(str::to_owned)
-    };
+    let name =
+        |line: &str| line.contains("(NEEDED)").then(|| line.split(['[', ']']).nth(1))?.map(str::to_owned);
     let mut names: Vec<String> = dynamic.lines().filter_map(name).collect();
     names.sort_unstable();
     Ok(names)
 }
 
 fn last_words(listing: &str) -> Vec<String> {
-    let mut words: Vec<String> = listing
-        .lines()
-        .filter_map(|line| line.split_whitespace().last())
-        .map(str::to_owned)
-        .collect();
+    let mut words: Vec<String> =
+        listing.lines().filter_map(|line| line.split_whitespace().last()).map(str::to_owned).collect();
     words.sort_unstable();
     words
 }
@@ -82,14 +71,8 @@ fn agree(list: &PathBuf, found: &[String]) -> Outcome {
         return Ok(());
     }
     let known: Vec<&str> = golden.lines().collect();
-    let added: Vec<_> = found
-        .iter()
-        .filter(|name| !known.contains(&name.as_str()))
-        .collect();
-    let gone: Vec<_> = known
-        .iter()
-        .filter(|name| !found.iter().any(|f| f == *name))
-        .collect();
+    let added: Vec<_> = found.iter().filter(|name| !known.contains(&name.as_str())).collect();
+    let gone: Vec<_> = known.iter().filter(|name| !found.iter().any(|f| f == *name)).collect();
     Err(Failure::new(format!(
         "{} is not what the module has now\n  new:  {added:?}\n  gone: {gone:?}\n  if that is wanted: {UPDATE}=1 cargo verify -- quick",
         list.display()
@@ -103,9 +86,6 @@ mod tests {
     #[test]
     fn a_listing_gives_its_last_words_in_order() {
         let listing = "0000000000001010 T _nss_svcauth_setpwent\n0000000000001000 T _nss_svcauth_endpwent\n";
-        assert_eq!(
-            last_words(listing),
-            ["_nss_svcauth_endpwent", "_nss_svcauth_setpwent"]
-        );
+        assert_eq!(last_words(listing), ["_nss_svcauth_endpwent", "_nss_svcauth_setpwent"]);
     }
 }

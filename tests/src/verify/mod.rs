@@ -29,35 +29,14 @@ struct Stage {
 }
 
 const QUICK: &[Stage] = &[
-    Stage {
-        name: "packages",
-        run: install_packages,
-    },
-    Stage {
-        name: "format",
-        run: format,
-    },
-    Stage {
-        name: "lints",
-        run: lints,
-    },
-    Stage {
-        name: "unit tests",
-        run: unit_tests,
-    },
-    Stage {
-        name: "module gates",
-        run: module_gates,
-    },
-    Stage {
-        name: "documentation",
-        run: documentation,
-    },
+    Stage { name: "packages", run: install_packages },
+    Stage { name: "format", run: format },
+    Stage { name: "lints", run: lints },
+    Stage { name: "unit tests", run: unit_tests },
+    Stage { name: "module gates", run: module_gates },
+    Stage { name: "documentation", run: documentation },
 ];
-const END_TO_END: &[Stage] = &[Stage {
-    name: "end-to-end tests",
-    run: end_to_end,
-}];
+const END_TO_END: &[Stage] = &[Stage { name: "end-to-end tests", run: end_to_end }];
 
 /// The whole of the command's main.
 pub fn main() -> ExitCode {
@@ -83,19 +62,10 @@ pub fn main() -> ExitCode {
 fn run(stages: &[&Stage]) -> Outcome<usize> {
     let mut passed = 0;
     for (at, stage) in stages.iter().enumerate() {
-        say(&format!(
-            "verify: [{}/{}] {} ...",
-            at + 1,
-            stages.len(),
-            stage.name
-        ));
+        say(&format!("verify: [{}/{}] {} ...", at + 1, stages.len(), stage.name));
         let started = Instant::now();
         let tests = (stage.run)().map_err(|why| Failure::new(format!("{}\n{why}", stage.name)))?;
-        let count = if tests == 0 {
-            String::new()
-        } else {
-            format!(", {tests} passed")
-        };
+        let count = if tests == 0 { String::new() } else { format!(", {tests} passed") };
         let seconds = started.elapsed().as_secs_f64();
         say(&Palette::of_stdout().paint(Style::Dim, &format!("verify:       ok in {seconds:.1} s{count}")));
         passed += tests;
@@ -131,10 +101,7 @@ fn format() -> Outcome<usize> {
 fn lints() -> Outcome<usize> {
     let features = ["--workspace", "--all-targets", "--features", "svcauth_tests/e2e"];
     run_cargo(
-        cargo()
-            .args(&["clippy", "--locked", "--quiet"])
-            .args(&features)
-            .args(&["--", "-D", "warnings"]),
+        cargo().args(&["clippy", "--locked", "--quiet"]).args(&features).args(&["--", "-D", "warnings"]),
     )?;
     Ok(0)
 }
@@ -149,16 +116,8 @@ fn module_gates() -> Outcome<usize> {
 
 fn end_to_end() -> Outcome<usize> {
     packages::require_root()?;
-    let tests = cargo().args(&[
-        "test",
-        "--locked",
-        "-p",
-        "svcauth_tests",
-        "--features",
-        "e2e",
-        "--test",
-        "e2e",
-    ]);
+    let tests =
+        cargo().args(&["test", "--locked", "-p", "svcauth_tests", "--features", "e2e", "--test", "e2e"]);
     run_cargo(tests).map(|ended| count(&ended.stdout))
 }
 
@@ -174,13 +133,8 @@ fn run_cargo(program: Program) -> Outcome<Ended> {
 
 /// The sum of `N passed` over all `test result:` lines.
 fn count(output: &str) -> usize {
-    let passed = |line: &str| {
-        line.strip_prefix("test result: ok. ")?
-            .split(' ')
-            .next()?
-            .parse::<usize>()
-            .ok()
-    };
+    let passed =
+        |line: &str| line.strip_prefix("test result: ok. ")?.split(' ').next()?.parse::<usize>().ok();
     output.lines().filter_map(passed).sum()
 }
 
@@ -197,18 +151,9 @@ mod tests {
 
     #[test]
     fn the_first_failing_stage_ends_the_run() {
-        let good = Stage {
-            name: "good",
-            run: || Ok(3),
-        };
-        let bad = Stage {
-            name: "bad",
-            run: || Err(Failure::new("no")),
-        };
-        let never = Stage {
-            name: "never",
-            run: || Err(Failure::new("reached")),
-        };
+        let good = Stage { name: "good", run: || Ok(3) };
+        let bad = Stage { name: "bad", run: || Err(Failure::new("no")) };
+        let never = Stage { name: "never", run: || Err(Failure::new("reached")) };
         assert_eq!(run(&[&good, &good]).unwrap(), 6);
         assert_eq!(run(&[&good, &bad, &never]).unwrap_err().to_string(), "bad\nno");
     }

@@ -34,17 +34,9 @@ impl World {
     pub(super) fn open(artifacts: Artifacts) -> Outcome<Self> {
         local::keep_system_entries()?;
         let log = AuthLog::at("/var/log/auth.log");
-        let mut world = Self {
-            artifacts,
-            syslog: None,
-            log,
-        };
+        let mut world = Self { artifacts, syslog: None, log };
         world.write("/etc/nsswitch.conf", 0o644, NSSWITCH)?;
-        world.write(
-            "/etc/hosts",
-            0o644,
-            "127.0.0.1 localhost web1 web1.example.com\n::1 localhost\n",
-        )?;
+        world.write("/etc/hosts", 0o644, "127.0.0.1 localhost web1 web1.example.com\n::1 localhost\n")?;
         world.write("/run/world/rsyslog.conf", 0o644, SYSLOG)?;
         let _ = fs::remove_file("/var/log/auth.log");
         world.start_syslog()?;
@@ -95,20 +87,14 @@ impl World {
 
     /// The folder of the distribution's PAM modules, e.g. `/usr/lib/x86_64-linux-gnu/security`.
     pub fn pam_folder(&self) -> Outcome<PathBuf> {
-        let candidates = fs::read_dir("/usr/lib")?
-            .flatten()
-            .map(|entry| entry.path().join("security"));
+        let candidates = fs::read_dir("/usr/lib")?.flatten().map(|entry| entry.path().join("security"));
         let mut found = candidates.filter(|folder| folder.join("pam_unix.so").is_file());
-        found
-            .next()
-            .ok_or_else(|| Failure::new("no folder /usr/lib/*/security with pam_unix.so"))
+        found.next().ok_or_else(|| Failure::new("no folder /usr/lib/*/security with pam_unix.so"))
     }
 
     /// A program run as a local user, with that user's groups and without any PAM session.
     pub fn as_user(&self, user: &str, words: &[&str]) -> Program {
-        let switch = Program::new("setpriv")
-            .arg(format!("--reuid={user}"))
-            .arg(format!("--regid={user}"));
+        let switch = Program::new("setpriv").arg(format!("--reuid={user}")).arg(format!("--regid={user}"));
         switch
             .args(&["--init-groups", "--"])
             .args(words)
@@ -118,9 +104,7 @@ impl World {
 
     /// A program run with the ids of an account, without any PAM session and without asking who that is.
     pub fn as_account(&self, name: &str, uid: u32, gid: u32, words: &[&str]) -> Program {
-        let switch = Program::new("setpriv")
-            .arg(format!("--reuid={uid}"))
-            .arg(format!("--regid={gid}"));
+        let switch = Program::new("setpriv").arg(format!("--reuid={uid}")).arg(format!("--regid={gid}"));
         switch
             .args(&["--clear-groups", "--"])
             .args(words)
@@ -136,11 +120,7 @@ impl World {
     /// A file below `/var/log` for the output of a server.
     pub fn log_file(&self, name: &str) -> Outcome<File> {
         let path = format!("/var/log/{name}");
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .doing(format!("open {path}"))
+        OpenOptions::new().create(true).append(true).open(&path).doing(format!("open {path}"))
     }
 
     /// Starts the log server; it is running when a world begins.
@@ -153,9 +133,7 @@ impl World {
             "/run/world/syslog.pid",
         ]);
         self.syslog = Some(daemon.start(self.log_file("rsyslogd.out")?)?);
-        wait_until("/dev/log", Duration::from_secs(10), || {
-            Path::new("/dev/log").exists().then_some(())
-        })
+        wait_until("/dev/log", Duration::from_secs(10), || Path::new("/dev/log").exists().then_some(()))
     }
 
     /// Stops the log server and removes its socket.
@@ -170,8 +148,6 @@ impl World {
 
     /// The running log server, to freeze it.
     pub fn syslog(&self) -> Outcome<&Background> {
-        self.syslog
-            .as_ref()
-            .ok_or_else(|| Failure::new("the log server is stopped"))
+        self.syslog.as_ref().ok_or_else(|| Failure::new("the log server is stopped"))
     }
 }

@@ -13,11 +13,7 @@ const NOBODY: u32 = 65534;
 /// Takes the machine's own people out of passwd, group and shadow, so that a test starts the same everywhere.
 pub(super) fn keep_system_entries() -> Outcome {
     let passwd = system_entries(&fs::read_to_string("/etc/passwd")?);
-    let shadow: String = passwd
-        .lines()
-        .filter_map(|line| line.split(':').next())
-        .map(shadow_line)
-        .collect();
+    let shadow: String = passwd.lines().filter_map(|line| line.split(':').next()).map(shadow_line).collect();
     let group = without_members(&system_entries(&fs::read_to_string("/etc/group")?));
     fs::write("/etc/passwd", passwd)?;
     fs::write("/etc/shadow", shadow)?;
@@ -27,10 +23,7 @@ pub(super) fn keep_system_entries() -> Outcome {
 
 /// Adds a user with a group of the same name and id, and a home folder.
 pub(super) fn add_user(name: &str, id: u32) -> Outcome {
-    append(
-        "/etc/passwd",
-        &format!("{name}:x:{id}:{id}:{name}:/home/{name}:/bin/bash\n"),
-    )?;
+    append("/etc/passwd", &format!("{name}:x:{id}:{id}:{name}:/home/{name}:/bin/bash\n"))?;
     append("/etc/group", &format!("{name}:x:{id}:\n"))?;
     append("/etc/shadow", &shadow_line(name))?;
     make_home(name, id, id)
@@ -38,10 +31,7 @@ pub(super) fn add_user(name: &str, id: u32) -> Outcome {
 
 /// Adds an account for a service: no home, no shell.
 pub(super) fn add_service(name: &str, id: u32) -> Outcome {
-    append(
-        "/etc/passwd",
-        &format!("{name}:x:{id}:{id}::/nonexistent:/usr/sbin/nologin\n"),
-    )?;
+    append("/etc/passwd", &format!("{name}:x:{id}:{id}::/nonexistent:/usr/sbin/nologin\n"))?;
     append("/etc/group", &format!("{name}:x:{id}:\n"))?;
     append("/etc/shadow", &shadow_line(name))
 }
@@ -70,10 +60,7 @@ fn system_entries(file: &str) -> String {
         let id = line.split(':').nth(2).and_then(|id| id.parse().ok());
         id.is_some_and(|id: u32| id < FIRST_PERSON || id == NOBODY) && !line.starts_with("svcauth:")
     };
-    file.lines()
-        .filter(is_system)
-        .map(|line| format!("{line}\n"))
-        .collect()
+    file.lines().filter(is_system).map(|line| format!("{line}\n")).collect()
 }
 
 fn without_members(group: &str) -> String {
@@ -89,10 +76,8 @@ mod tests {
     fn people_of_the_machine_do_not_enter_a_world() {
         let file = "root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\nsvcauth:x:998:998::/:/bin/false\n\
                     nobody:x:65534:65534::/:/bin/false\n";
-        let kept: Vec<_> = system_entries(file)
-            .lines()
-            .map(|l| l.split(':').next().unwrap().to_owned())
-            .collect();
+        let kept: Vec<_> =
+            system_entries(file).lines().map(|l| l.split(':').next().unwrap().to_owned()).collect();
         assert_eq!(kept, ["root", "nobody"]);
     }
 

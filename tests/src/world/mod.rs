@@ -40,12 +40,8 @@ const ARTIFACTS: &str = "/run/world/artifacts";
 /// A command that runs `words` as the arguments of a body in a new world. The caller's main must call [`enter`] first.
 pub fn launch(artifacts: Option<&Artifacts>, words: &[&str]) -> Outcome<Command> {
     let mut command = Command::new(env::current_exe()?);
-    command
-        .arg(format!("{STAGE}outer"))
-        .arg(std::process::id().to_string());
-    command
-        .arg(artifacts.map_or_else(PathBuf::new, |built| built.folder().to_owned()))
-        .args(words);
+    command.arg(format!("{STAGE}outer")).arg(std::process::id().to_string());
+    command.arg(artifacts.map_or_else(PathBuf::new, |built| built.folder().to_owned())).args(words);
     command.stdin(Stdio::null());
     Ok(command)
 }
@@ -63,18 +59,14 @@ pub fn enter(body: impl FnOnce(World, &[String]) -> ExitCode) -> Option<ExitCode
     };
     Some(result.unwrap_or_else(|why| {
         // The only place of the library that prints: a stage has nobody else to tell.
-        let _ = std::io::Write::write_all(
-            &mut std::io::stderr(),
-            format!("world: {stage}: {why}\n").as_bytes(),
-        );
+        let _ =
+            std::io::Write::write_all(&mut std::io::stderr(), format!("world: {stage}: {why}\n").as_bytes());
         ExitCode::from(NOT_BUILT)
     }))
 }
 
 fn outer(args: &[String]) -> Outcome<ExitCode> {
-    let (parent, rest) = args
-        .split_first()
-        .ok_or_else(|| Failure::new("no parent named"))?;
+    let (parent, rest) = args.split_first().ok_or_else(|| Failure::new("no parent named"))?;
     die_with_parent(parent)?;
     setsid().doing("start a session")?;
     let private = CloneFlags::CLONE_NEWNS
@@ -85,26 +77,15 @@ fn outer(args: &[String]) -> Outcome<ExitCode> {
     unshare(private).doing("leave the machine's namespaces (root with CAP_SYS_ADMIN is needed)")?;
     let mut child = next_stage("init").args(rest).spawn().doing("start init")?;
     let status = child.wait()?;
-    Ok(ExitCode::from(
-        status
-            .code()
-            .and_then(|code| u8::try_from(code).ok())
-            .unwrap_or(NOT_BUILT),
-    ))
+    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(NOT_BUILT)))
 }
 
 fn init(args: &[String]) -> Outcome<ExitCode> {
     set_pdeathsig(Signal::SIGKILL)?;
-    let (target, rest) = args
-        .split_first()
-        .ok_or_else(|| Failure::new("no target folder named"))?;
+    let (target, rest) = args.split_first().ok_or_else(|| Failure::new("no target folder named"))?;
     let artifacts = (!target.is_empty()).then(|| Artifacts::in_folder(target));
     mounts::build(artifacts.as_ref())?;
-    let body = next_stage("body")
-        .args(rest)
-        .current_dir("/")
-        .spawn()
-        .doing("start the body")?;
+    let body = next_stage("body").args(rest).current_dir("/").spawn().doing("start the body")?;
     reap_until(as_pid(body.id()))
 }
 
@@ -127,17 +108,12 @@ fn reap_until(body: Pid) -> Outcome<ExitCode> {
 fn next_stage(name: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg(format!("{STAGE}{name}")).env_clear();
-    command
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("HOME", "/root")
-        .env("LANG", "C.UTF-8");
+    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/root").env("LANG", "C.UTF-8");
     command
 }
 
 fn die_with_parent(parent: &str) -> Outcome {
     set_pdeathsig(Signal::SIGKILL)?;
     let now = getppid().to_string();
-    require(parent == now, || {
-        format!("the process {parent} that launched this has ended")
-    })
+    require(parent == now, || format!("the process {parent} that launched this has ended"))
 }

@@ -16,13 +16,8 @@ use crate::program::Program;
 /// Folders whose content is needed and may be changed: an overlay each.
 const COPIED: &[&str] = &["etc", "usr", "var"];
 /// Folders that start empty.
-const EMPTY: &[(&str, u32)] = &[
-    ("tmp", 0o1777),
-    ("home", 0o755),
-    ("root", 0o700),
-    ("srv", 0o755),
-    ("mnt", 0o755),
-];
+const EMPTY: &[(&str, u32)] =
+    &[("tmp", 0o1777), ("home", 0o755), ("root", 0o700), ("srv", 0o755), ("mnt", 0o755)];
 /// Device nodes that programs of a login need.
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
 /// The name of the host inside; `hosts = ["web*"]` matches it.
@@ -44,23 +39,16 @@ pub(super) fn build(artifacts: Option<&Artifacts>) -> Outcome {
     }
     devices()?;
     show_products(&products)?;
-    for (folder, mode) in [
-        ("/run/sshd", 0o755),
-        ("/run/lock", 0o1777),
-        ("/run/sudo", 0o711),
-        ("/run/world", 0o755),
-    ] {
+    for (folder, mode) in
+        [("/run/sshd", 0o755), ("/run/lock", 0o1777), ("/run/sudo", 0o711), ("/run/world", 0o755)]
+    {
         make_folder(folder, mode)?;
     }
     // A path that nobody thought of fails loudly in place of changing the machine.
     mount_at("/", MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY)
         .doing("make the rest read-only")?;
     sethostname(HOSTNAME)?;
-    Program::new("ip")
-        .args(&["link", "set", "lo", "up"])
-        .run()?
-        .expect_ok()
-        .map(drop)
+    Program::new("ip").args(&["link", "set", "lo", "up"]).run()?.expect_ok().map(drop)
 }
 
 /// Opened before anything is hidden: the target folder may lie below /tmp or /root.
@@ -73,9 +61,7 @@ fn open_products(artifacts: &Artifacts) -> Outcome<Vec<(PathBuf, File)>> {
         (artifacts.command(), inside.command()),
     ];
     let open = |(from, to): (PathBuf, PathBuf)| {
-        File::open(&from)
-            .doing(format!("open {}", from.display()))
-            .map(|file| (to, file))
+        File::open(&from).doing(format!("open {}", from.display())).map(|file| (to, file))
     };
     pairs.into_iter().map(open).collect()
 }
@@ -93,10 +79,7 @@ fn show_products(products: &[(PathBuf, File)]) -> Outcome {
 }
 
 fn overlay(name: &str) -> Outcome {
-    let (upper, work) = (
-        format!("/run/world/upper/{name}"),
-        format!("/run/world/work/{name}"),
-    );
+    let (upper, work) = (format!("/run/world/upper/{name}"), format!("/run/world/work/{name}"));
     make_folder(&upper, 0o755)?;
     make_folder(&work, 0o755)?;
     let options = format!("lowerdir=/{name},upperdir={upper},workdir={work}");
@@ -114,18 +97,9 @@ fn devices() -> Outcome {
         bind(&format!("/dev/{name}"), Path::new(&node))?;
     }
     make_folder(&format!("{NEW}/pts"), 0o755)?;
-    file_system(
-        "devpts",
-        &format!("{NEW}/pts"),
-        "newinstance,ptmxmode=666,mode=620,gid=5",
-    )?;
+    file_system("devpts", &format!("{NEW}/pts"), "newinstance,ptmxmode=666,mode=620,gid=5")?;
     make_folder(&format!("{NEW}/shm"), 0o1777)?;
-    for (link, to) in [
-        ("ptmx", "pts/ptmx"),
-        ("fd", "/proc/self/fd"),
-        ("stdin", "fd/0"),
-        ("stdout", "fd/1"),
-    ] {
+    for (link, to) in [("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1")] {
         symlink(to, format!("{NEW}/{link}"))?;
     }
     mount(Some(NEW), "/dev", None::<&str>, MsFlags::MS_MOVE, None::<&str>).doing("move the new /dev")

@@ -25,29 +25,15 @@ fn a_broken_configuration_leaves_the_old_data_in_place(world: &mut World) -> Out
     let mut host = Plan::new(world)?.start(world)?;
     host.ssh("bob", "deployer", &["true"])?.expect_ok()?;
     host.daemon.signal(Signal::SIGTERM)?;
-    for (text, hint) in [
-        ("[directory]\nkind = \"ldif\"\nfoo = 1\n", "foo"),
-        ("[directory\n", "line 1"),
-        ("", ""),
-    ] {
+    for (text, hint) in
+        [("[directory]\nkind = \"ldif\"\nfoo = 1\n", "foo"), ("[directory\n", "line 1"), ("", "")]
+    {
         world.write(CONFIG, 0o644, text)?;
-        let started = Program::new("/usr/sbin/svcauthd")
-            .patience(Duration::from_secs(10))
-            .run()?
-            .expect_refused()?;
-        require_contains(
-            "what the daemon says",
-            &format!("{}{}", started.stdout, started.stderr),
-            CONFIG,
-        )?;
-        require_contains(
-            "what the daemon says",
-            &format!("{}{}", started.stdout, started.stderr),
-            hint,
-        )?;
-        host.ssh("bob", "deployer", &["true"])?
-            .expect_ok()
-            .doing(format!("with {text:?}"))?;
+        let started =
+            Program::new("/usr/sbin/svcauthd").patience(Duration::from_secs(10)).run()?.expect_refused()?;
+        require_contains("what the daemon says", &format!("{}{}", started.stdout, started.stderr), CONFIG)?;
+        require_contains("what the daemon says", &format!("{}{}", started.stdout, started.stderr), hint)?;
+        host.ssh("bob", "deployer", &["true"])?.expect_ok().doing(format!("with {text:?}"))?;
         host.ssh("carol", "deployer", &["true"])?.expect_refused()?;
         others_get_in(&host)?;
     }
@@ -62,23 +48,14 @@ fn without_configuration_and_snapshot_managed_accounts_stay_denied(world: &mut W
     sudo(world, "bob", "deployer", &["true"])?.expect_ok()?;
     host.daemon.signal(Signal::SIGTERM)?;
     std::fs::remove_file("/var/lib/svcauth/access.snap")?;
-    for (what, reason) in [
-        ("snapshot", "snapshot_missing"),
-        ("configuration", "config_invalid"),
-    ] {
+    for (what, reason) in [("snapshot", "snapshot_missing"), ("configuration", "config_invalid")] {
         if what == "configuration" {
             std::fs::remove_file(CONFIG)?;
         }
         let mark = world.log().mark();
-        host.ssh("bob", "deployer", &["true"])?
-            .expect_refused()
-            .doing(format!("without {what}"))?;
-        sudo(world, "bob", "deployer", &["true"])?
-            .expect_refused()
-            .doing(format!("without {what}"))?;
-        world
-            .log()
-            .wait_for(mark, "deny", &[("account", "deployer"), ("reason", reason)])?;
+        host.ssh("bob", "deployer", &["true"])?.expect_refused().doing(format!("without {what}"))?;
+        sudo(world, "bob", "deployer", &["true"])?.expect_refused().doing(format!("without {what}"))?;
+        world.log().wait_for(mark, "deny", &[("account", "deployer"), ("reason", reason)])?;
         others_get_in(&host)?;
     }
     Ok(())
@@ -88,8 +65,7 @@ fn without_any_log_a_managed_account_is_denied(world: &mut World) -> Outcome {
     let host = Plan::new(world)?.start(world)?;
     host.ssh("bob", "deployer", &["true"])?.expect_ok()?;
     world.stop_syslog()?;
-    host.ssh("bob", "deployer", &["touch", "/tmp/bob"])?
-        .expect_refused()?;
+    host.ssh("bob", "deployer", &["touch", "/tmp/bob"])?.expect_refused()?;
     require(!Path::new("/tmp/bob").exists(), || "bob's command ran".to_owned())?;
     others_get_in(&host)?;
     world.start_syslog()?;
@@ -98,8 +74,7 @@ fn without_any_log_a_managed_account_is_denied(world: &mut World) -> Outcome {
 
 fn with_best_effort_audit_a_missing_log_lets_bob_in(world: &mut World) -> Outcome {
     let mut plan = Plan::new(world)?;
-    plan.site
-        .configure("audit = \"required\"", "audit = \"best_effort\"")?;
+    plan.site.configure("audit = \"required\"", "audit = \"best_effort\"")?;
     let host = plan.start(world)?;
     host.ssh("bob", "deployer", &["true"])?.expect_ok()?;
     world.stop_syslog()?;
@@ -120,9 +95,7 @@ fn a_log_server_that_does_not_read_hangs_no_login(world: &mut World) -> Outcome 
     fill_log_socket()?;
     let began = Instant::now();
     sudo(world, "bob", "deployer", &["touch", "/tmp/bob"])?.expect_refused()?;
-    require(began.elapsed() < Duration::from_secs(3), || {
-        format!("it took {:?}", began.elapsed())
-    })?;
+    require(began.elapsed() < Duration::from_secs(3), || format!("it took {:?}", began.elapsed()))?;
     require(!Path::new("/tmp/bob").exists(), || "bob's command ran".to_owned())?;
     let began = Instant::now();
     sudo(world, "bob", "local", &["true"])?.expect_ok()?;
@@ -131,9 +104,7 @@ fn a_log_server_that_does_not_read_hangs_no_login(world: &mut World) -> Outcome 
     })?;
     world.syslog()?.signal(Signal::SIGCONT)?;
     wait_until("room in the log", Duration::from_secs(10), || {
-        sudo(world, "bob", "deployer", &["true"])
-            .ok()
-            .filter(|ended| ended.ok())
+        sudo(world, "bob", "deployer", &["true"]).ok().filter(|ended| ended.ok())
     })
     .map(drop)
 }
@@ -150,7 +121,5 @@ fn fill_log_socket() -> Outcome {
     let socket = std::os::unix::net::UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
     let full = |_| socket.send_to(b"<38>filler[1]: x", "/dev/log").is_err();
-    require((0..100_000).any(full), || {
-        "the log socket takes for ever".to_owned()
-    })
+    require((0..100_000).any(full), || "the log socket takes for ever".to_owned())
 }

@@ -40,11 +40,7 @@ fn frozen(world: &World) -> Outcome<Host> {
 /// Puts bytes in the place of a file as the daemon would: same owner, same mode, by rename.
 fn replace(path: &str, bytes: &[u8]) -> Outcome {
     let fresh = format!("{path}.test");
-    let (group, mode) = if path == ACCESS {
-        (SVCAUTH_ID, 0o640)
-    } else {
-        (0, 0o644)
-    };
+    let (group, mode) = if path == ACCESS { (SVCAUTH_ID, 0o640) } else { (0, 0o644) };
     fs::write(&fresh, bytes)?;
     fs::set_permissions(&fresh, fs::Permissions::from_mode(mode))?;
     chown(&fresh, Some(0), Some(group))?;
@@ -64,13 +60,8 @@ fn ask() -> Outcome<Ended> {
 /// Either the whole right entry, or none.
 fn ask_and_compare(right: &str) -> Outcome<bool> {
     let ended = ask()?;
-    let found = ended
-        .stdout
-        .lines()
-        .find(|line| line.contains("deployer") || line.contains("7001"));
-    require(found.is_none_or(|line| line == right), || {
-        format!("a wrong answer\n{}", ended.report())
-    })?;
+    let found = ended.stdout.lines().find(|line| line.contains("deployer") || line.contains("7001"));
+    require(found.is_none_or(|line| line == right), || format!("a wrong answer\n{}", ended.report()))?;
     Ok(found.is_some())
 }
 
@@ -86,14 +77,10 @@ fn accounts_cut_at_every_length_never_give_a_wrong_answer(world: &mut World) -> 
     for length in 0..whole.len() {
         replace(ACCOUNTS, whole.get(..length).unwrap_or_default())?;
         let found = ask_and_compare(&right).doing(format!("cut to {length} of {} bytes", whole.len()))?;
-        require(!found, || {
-            format!("a file cut to {length} of {} bytes was believed", whole.len())
-        })?;
+        require(!found, || format!("a file cut to {length} of {} bytes was believed", whole.len()))?;
     }
     replace(ACCOUNTS, &whole)?;
-    require(ask_and_compare(&right)?, || {
-        "the whole file does not answer".to_owned()
-    })
+    require(ask_and_compare(&right)?, || "the whole file does not answer".to_owned())
 }
 
 fn accounts_with_any_byte_flipped_never_give_a_wrong_answer(world: &mut World) -> Outcome {
@@ -109,13 +96,9 @@ fn accounts_with_any_byte_flipped_never_give_a_wrong_answer(world: &mut World) -
         let found = ask_and_compare(&right).doing(format!("byte {at} xor {mask:#x}"))?;
         refused += usize::from(!found);
     }
-    require(refused > 0, || {
-        "no flip was noticed: the test does not reach the file".to_owned()
-    })?;
+    require(refused > 0, || "no flip was noticed: the test does not reach the file".to_owned())?;
     replace(ACCOUNTS, &whole)?;
-    require(ask_and_compare(&right)?, || {
-        "the whole file does not answer".to_owned()
-    })
+    require(ask_and_compare(&right)?, || "the whole file does not answer".to_owned())
 }
 
 fn an_access_snapshot_cut_or_flipped_never_lets_carol_in(world: &mut World) -> Outcome {
@@ -130,23 +113,16 @@ fn an_access_snapshot_cut_or_flipped_never_lets_carol_in(world: &mut World) -> O
         if let Some(byte) = flipped.get_mut(at) {
             *byte ^= 0x41;
         }
-        for (what, bytes) in [
-            ("cut", whole.get(..at).unwrap_or_default()),
-            ("flipped", &flipped),
-        ] {
+        for (what, bytes) in [("cut", whole.get(..at).unwrap_or_default()), ("flipped", &flipped)] {
             replace(ACCESS, bytes)?;
-            sudo(world, "carol", "deployer", &["true"])?
-                .expect_refused()
-                .doing(format!("{what} at {at}"))?;
+            sudo(world, "carol", "deployer", &["true"])?.expect_refused().doing(format!("{what} at {at}"))?;
             if what == "cut" {
                 sudo(world, "bob", "deployer", &["true"])?
                     .expect_refused()
                     .doing(format!("{what} at {at}"))?;
             }
         }
-        sudo(world, "carol", "local", &["true"])?
-            .expect_ok()
-            .doing(format!("a local target, at {at}"))?;
+        sudo(world, "carol", "local", &["true"])?.expect_ok().doing(format!("a local target, at {at}"))?;
     }
     replace(ACCESS, &whole)?;
     sudo(world, "bob", "deployer", &["true"])?.expect_ok().map(drop)
@@ -165,9 +141,7 @@ fn a_missing_or_empty_snapshot_denies_managed_accounts_only(world: &mut World) -
         let mark = world.log().mark();
         host.ssh("bob", "deployer", &["true"])?.expect_refused()?;
         sudo(world, "bob", "deployer", &["true"])?.expect_refused()?;
-        world
-            .log()
-            .wait_for(mark, "deny", &[("account", "deployer"), ("reason", reason)])?;
+        world.log().wait_for(mark, "deny", &[("account", "deployer"), ("reason", reason)])?;
         host.ssh("bob", "root", &["true"])?.expect_ok()?;
         host.ssh("bob", "local", &["true"])?.expect_ok()?;
         replace(ACCESS, &whole)?;
@@ -176,9 +150,7 @@ fn a_missing_or_empty_snapshot_denies_managed_accounts_only(world: &mut World) -
     // Without accounts.snap the name does not resolve, and nothing else is disturbed.
     let (accounts, right) = (fs::read(ACCOUNTS)?, right_entry()?);
     fs::remove_file(ACCOUNTS)?;
-    require(!ask_and_compare(&right)?, || {
-        "an answer out of nothing".to_owned()
-    })?;
+    require(!ask_and_compare(&right)?, || "an answer out of nothing".to_owned())?;
     host.ssh("bob", "local", &["true"])?.expect_ok()?;
     replace(ACCOUNTS, &accounts)?;
     host.ssh("bob", "deployer", &["true"])?.expect_ok().map(drop)
@@ -230,12 +202,8 @@ fn a_fifo_or_a_link_in_its_place_neither_hangs_nor_counts(world: &mut World) -> 
             }
             let began = Instant::now();
             let answered = ask_and_compare(&right)?;
-            sudo(world, "bob", "deployer", &["true"])?
-                .expect_refused()
-                .doing(format!("{what} at {path}"))?;
-            require(path == ACCESS || !answered, || {
-                format!("{what} at {path} was believed")
-            })?;
+            sudo(world, "bob", "deployer", &["true"])?.expect_refused().doing(format!("{what} at {path}"))?;
+            require(path == ACCESS || !answered, || format!("{what} at {path} was believed"))?;
             host.ssh("bob", "local", &["true"])?.expect_ok()?;
             require(began.elapsed() < Duration::from_secs(5), || {
                 format!("{what} at {path}: {:?}", began.elapsed())
@@ -261,11 +229,8 @@ fn a_thousand_replacements_under_threads_and_forks_give_whole_answers(world: &mu
         for reader in 0..32 {
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
-                    let right = if reader % 8 == 0 {
-                        forked_answer_is_right()
-                    } else {
-                        threaded_answer_is_right()
-                    };
+                    let right =
+                        if reader % 8 == 0 { forked_answer_is_right() } else { threaded_answer_is_right() };
                     asked.fetch_add(1, Ordering::Relaxed);
                     wrong.fetch_add(usize::from(!right), Ordering::Relaxed);
                 }
@@ -273,9 +238,7 @@ fn a_thousand_replacements_under_threads_and_forks_give_whole_answers(world: &mu
         }
         let result = (0..1000).try_for_each(|at| {
             std::thread::sleep(Duration::from_millis(2));
-            generations
-                .get(at % 2)
-                .map_or(Ok(()), |bytes| replace(ACCOUNTS, bytes))
+            generations.get(at % 2).map_or(Ok(()), |bytes| replace(ACCOUNTS, bytes))
         });
         stop.store(true, Ordering::Relaxed);
         result
@@ -305,13 +268,8 @@ fn threaded_answer_is_right() -> bool {
 }
 
 fn forked_answer_is_right() -> bool {
-    let ended = Command::new("getent")
-        .args(["passwd", "7001"])
-        .stdin(Stdio::null())
-        .output();
-    let line = ended
-        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-        .unwrap_or_default();
+    let ended = Command::new("getent").args(["passwd", "7001"]).stdin(Stdio::null()).output();
+    let line = ended.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     line.starts_with("deployer:*:7001:7000:") && line.trim_end().rsplit(':').next().is_some_and(is_shell)
 }
 

@@ -32,11 +32,7 @@ pub(crate) struct Host {
 impl Plan {
     /// The example site with keys for alice, bob and carol.
     pub(crate) fn new(world: &World) -> Outcome<Self> {
-        let mut plan = Self {
-            site: Site::example(),
-            sshd_lines: Vec::new(),
-            keys: BTreeMap::new(),
-        };
+        let mut plan = Self { site: Site::example(), sshd_lines: Vec::new(), keys: BTreeMap::new() };
         for login in ["alice", "bob", "carol"] {
             let key = plan.make_key(world, login)?;
             plan.site.directory.key(login, &key)?;
@@ -87,21 +83,14 @@ impl Plan {
         let daemon = Daemon::start(world)?;
         let lines: Vec<&str> = self.sshd_lines.iter().map(String::as_str).collect();
         let sshd = Sshd::start(world, &lines)?;
-        Ok(Host {
-            site: self.site,
-            daemon,
-            sshd,
-            keys: self.keys,
-        })
+        Ok(Host { site: self.site, daemon, sshd, keys: self.keys })
     }
 }
 
 impl Host {
     /// The key of a person.
     pub(crate) fn key(&self, name: &str) -> Outcome<&Key> {
-        self.keys
-            .get(name)
-            .ok_or_else(|| Failure::new(format!("no key was made for {name}")))
+        self.keys.get(name).ok_or_else(|| Failure::new(format!("no key was made for {name}")))
     }
 
     /// `ssh account@host command` with the key of `person`.
@@ -123,9 +112,7 @@ pub(crate) fn getent(database: &str, key: &str) -> Outcome<Ended> {
 
 /// `sudo -n -u ACCOUNT COMMAND` as a local user.
 pub(crate) fn sudo(world: &World, user: &str, account: &str, command: &[&str]) -> Outcome<Ended> {
-    world
-        .as_user(user, &[&["sudo", "-n", "-u", account], command].concat())
-        .run()
+    world.as_user(user, &[&["sudo", "-n", "-u", account], command].concat()).run()
 }
 
 /// `su ACCOUNT -c COMMAND` as a local user; the caller has seen to it that no password is asked.
@@ -141,8 +128,5 @@ pub(crate) fn no_passwords(world: &World) -> Outcome {
 /// Root and local users, whom nothing that happens to svcauth may keep out.
 pub(crate) fn others_get_in(host: &Host) -> Outcome {
     host.ssh("carol", "root", &["true"])?.expect_ok().doing("root")?;
-    host.ssh("carol", "local", &["true"])?
-        .expect_ok()
-        .doing("a local user")
-        .map(drop)
+    host.ssh("carol", "local", &["true"])?.expect_ok().doing("a local user").map(drop)
 }

@@ -30,12 +30,7 @@ fn offer(world: &World, host: &mut Host, name: &str, uid: &str, gid: &str) -> Ou
     host.publish(world)?;
     host.site.directory = good;
     let _ = world.log().wait_for(mark, "alarm", &[]);
-    Ok(world
-        .log()
-        .records_since(mark)
-        .into_iter()
-        .filter(|record| record.verb == "alarm")
-        .collect())
+    Ok(world.log().records_since(mark).into_iter().filter(|record| record.verb == "alarm").collect())
 }
 
 fn the_host_is_as_before() -> Outcome {
@@ -48,11 +43,7 @@ fn the_host_is_as_before() -> Outcome {
         "deployer:*:7001:7000:",
     )?;
     let id = Program::new("id").arg("local").run()?.expect_ok()?;
-    require_eq(
-        "a local user",
-        id.text(),
-        "uid=1010(local) gid=1010(local) groups=1010(local)",
-    )
+    require_eq("a local user", id.text(), "uid=1010(local) gid=1010(local) groups=1010(local)")
 }
 
 fn ids_that_are_not_ours_are_never_served(world: &mut World) -> Outcome {
@@ -106,11 +97,7 @@ fn names_that_are_not_ours_are_never_served(world: &mut World) -> Outcome {
     for name in names {
         let alarms = offer(world, &mut host, name, "7005", "7000")?;
         require_eq(&format!("alarms about {name}"), &alarms.len(), &1)?;
-        require_eq(
-            "all accounts",
-            &Program::new("getent").arg("passwd").run()?.stdout,
-            &before,
-        )?;
+        require_eq("all accounts", &Program::new("getent").arg("passwd").run()?.stdout, &before)?;
         host.publish(world)?;
     }
     the_host_is_as_before()
@@ -119,13 +106,7 @@ fn names_that_are_not_ours_are_never_served(world: &mut World) -> Outcome {
 fn a_group_of_this_host_gains_no_member(world: &mut World) -> Outcome {
     let mut plan = Plan::new(world)?;
     let members = [person_dn("bob"), account_dn("deployer")];
-    for (name, gid) in [
-        ("sudo", 7050),
-        ("root", 7051),
-        ("evil", 27),
-        ("wheelish", 0),
-        ("shadow", 42),
-    ] {
+    for (name, gid) in [("sudo", 7050), ("root", 7051), ("evil", 27), ("wheelish", 0), ("shadow", 42)] {
         plan.site.directory.group(name, gid, &members);
     }
     // A good one beside them: membership does arrive.
@@ -175,15 +156,8 @@ fn a_bad_entry_does_not_hide_the_good_ones_and_alarms_once(world: &mut World) ->
     for _ in 0..5 {
         host.publish(world)?;
     }
-    let alarms = world
-        .log()
-        .records_since(0)
-        .into_iter()
-        .filter(|record| record.verb == "alarm")
-        .count();
+    let alarms = world.log().records_since(0).into_iter().filter(|record| record.verb == "alarm").count();
     require_eq("alarms after six looks", &alarms, &1)?;
-    require(host.ssh("bob", "deployer", &["true"])?.ok(), || {
-        "bob is out".to_owned()
-    })?;
+    require(host.ssh("bob", "deployer", &["true"])?.ok(), || "bob is out".to_owned())?;
     the_host_is_as_before()
 }

@@ -29,9 +29,7 @@ fn a_local_user_logs_in_and_the_log_says_so(world: &mut World) -> Outcome {
     let sshd = Sshd::start(world, &[])?;
     let ended = sshd.ssh("local", &key, &["id", "-u"])?.expect_ok()?;
     require_eq("the uid of the session", ended.text(), "1010")?;
-    world
-        .log()
-        .wait_for_line(0, &["Accepted publickey for local", key.fingerprint()])?;
+    world.log().wait_for_line(0, &["Accepted publickey for local", key.fingerprint()])?;
     sshd.stop()
 }
 
@@ -47,60 +45,38 @@ fn a_wrong_key_is_refused(world: &mut World) -> Outcome {
 
 fn the_machine_is_out_of_reach(world: &mut World) -> Outcome {
     world.write("/etc/only-here", 0o644, "x")?;
-    require(std::fs::write("/only-here", "x").is_err(), || {
-        "the root folder can be written".to_owned()
-    })?;
-    require(!Path::new("/run/systemd/system").exists(), || {
-        "the machine's /run shows".to_owned()
-    })?;
+    require(std::fs::write("/only-here", "x").is_err(), || "the root folder can be written".to_owned())?;
+    require(!Path::new("/run/systemd/system").exists(), || "the machine's /run shows".to_owned())?;
     for family in ["-4", "-6"] {
-        let routes = Program::new("ip")
-            .args(&[family, "route", "show", "default"])
-            .run()?;
+        let routes = Program::new("ip").args(&[family, "route", "show", "default"]).run()?;
         require_eq("the routes to elsewhere", routes.text(), "")?;
     }
-    let processes = std::fs::read_dir("/proc")?
-        .flatten()
-        .filter(|entry| entry.path().join("exe").exists())
-        .count();
-    require(processes < 10, || {
-        format!("{processes} processes: the machine's own show")
-    })
+    let processes =
+        std::fs::read_dir("/proc")?.flatten().filter(|entry| entry.path().join("exe").exists()).count();
+    require(processes < 10, || format!("{processes} processes: the machine's own show"))
 }
 
 /// Asks over TLS, with certificate and host name checked, in at most three seconds.
 fn ask_over_tls() -> Outcome<bool> {
-    let reader = [
-        "-x",
-        "-D",
-        "cn=svcauth,ou=system,dc=example,dc=com",
-        "-w",
-        "reader of the directory",
-    ];
+    let reader = ["-x", "-D", "cn=svcauth,ou=system,dc=example,dc=com", "-w", "reader of the directory"];
     let search =
         Program::new("timeout").args(&["3", "ldapsearch", "-LLL", "-H", "ldaps://ldap1.example.com"]);
     let search = search.args(&reader).args(&["-b", &group_dn("application"), "cn"]);
-    let search = search
-        .env("LDAPTLS_CACERT", "/run/world/slapd/ca.pem")
-        .env("LDAPTLS_REQCERT", "demand");
+    let search = search.env("LDAPTLS_CACERT", "/run/world/slapd/ca.pem").env("LDAPTLS_REQCERT", "demand");
     Ok(search.run()?.stdout.contains("cn: application"))
 }
 
 fn slapd_answers_over_tls_in_both_schemas(world: &mut World) -> Outcome {
-    for (schema, member) in [
-        (Schema::Rfc2307bis, "member: uid=bob,ou=people"),
-        (Schema::Rfc2307, "memberUid: bob"),
-    ] {
+    for (schema, member) in
+        [(Schema::Rfc2307bis, "member: uid=bob,ou=people"), (Schema::Rfc2307, "memberUid: bob")]
+    {
         let slapd = Slapd::start(world, &Directory::example(), schema)?;
         let group = slapd.search(&["-b", &group_dn("application")])?;
         require_contains("the group", &group.stdout, member)?;
         require(ask_over_tls()?, || "no answer over TLS".to_owned())?;
         slapd.stop()?;
         std::fs::remove_dir_all("/run/world/slapd")?;
-        Program::new("ip")
-            .args(&["addr", "flush", "to", "10.77.0.1", "dev", "lo"])
-            .run()?
-            .expect_ok()?;
+        Program::new("ip").args(&["addr", "flush", "to", "10.77.0.1", "dev", "lo"]).run()?.expect_ok()?;
     }
     Ok(())
 }
@@ -133,11 +109,7 @@ fn pretend(world: &World, more: &str) -> Outcome {
         .filter(|name| **name != "slapd")
         .map(|name| format!("{name} installed\\n"))
         .collect();
-    world.write(
-        "/usr/bin/dpkg-query",
-        0o755,
-        format!("#!/bin/sh\nprintf '{installed}'\n"),
-    )?;
+    world.write("/usr/bin/dpkg-query", 0o755, format!("#!/bin/sh\nprintf '{installed}'\n"))?;
     let apt = "#!/bin/sh\necho \"$* $DEBIAN_FRONTEND $RUNLEVEL\" >>/tmp/called\n/usr/sbin/policy-rc.d; echo policy $? >>/tmp/called\n";
     world.write("/usr/bin/apt-get", 0o755, format!("{apt}{more}\n"))
 }
@@ -155,26 +127,14 @@ fn packages_are_installed_without_starting_a_service(world: &mut World) -> Outco
     // A policy of the machine's own is left alone.
     world.write(POLICY, 0o755, "#!/bin/sh\nexit 104\n")?;
     packages::ensure(|_| ())?;
-    require_contains(
-        "the call",
-        &std::fs::read_to_string("/tmp/called")?,
-        "policy 104\n",
-    )?;
-    require(Path::new(POLICY).exists(), || {
-        "the machine's policy is gone".to_owned()
-    })
+    require_contains("the call", &std::fs::read_to_string("/tmp/called")?, "policy 104\n")?;
+    require(Path::new(POLICY).exists(), || "the machine's policy is gone".to_owned())
 }
 
 fn an_interrupted_installation_leaves_no_policy_behind(world: &mut World) -> Outcome {
     let _ = std::fs::remove_file(POLICY);
     pretend(world, "kill -INT $PPID; kill -TERM $PPID; exit 0")?;
-    require(packages::ensure(|_| ()).is_err(), || {
-        "an interruption counts as success".to_owned()
-    })?;
-    require_contains(
-        "the call",
-        &std::fs::read_to_string("/tmp/called")?,
-        "policy 101\n",
-    )?;
+    require(packages::ensure(|_| ()).is_err(), || "an interruption counts as success".to_owned())?;
+    require_contains("the call", &std::fs::read_to_string("/tmp/called")?, "policy 101\n")?;
     require(!Path::new(POLICY).exists(), || "the policy stayed".to_owned())
 }
