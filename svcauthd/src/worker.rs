@@ -99,9 +99,10 @@ fn fetch(job: &Job) -> Result<Candidate, String> {
     let config = Config::parse(&job.config).map_err(|error| error.to_string())?;
     let local = LocalNames::read().map_err(|error| error.to_string())?;
     let deadline = Instant::now() + Duration::from_secs(job.deadline_seconds);
-    let fetched = crate::directory::fetch(&config, job.secret.as_deref(), deadline)
+    let mut mapper = crate::mapping::Mapper::new(&config, &local);
+    let server = crate::directory::fetch_into(&config, job.secret.as_deref(), deadline, &mut mapper)
         .map_err(|error| error.to_string())?;
-    Ok(crate::mapping::map(fetched, &config, &local))
+    Ok(mapper.finish(server))
 }
 
 fn send(monitor: &mut UnixStream, candidate: Candidate) -> io::Result<()> {

@@ -27,10 +27,8 @@ pub(super) async fn open(
     uri: &DirectoryUri,
     tls: Option<&TlsConnector>,
 ) -> Result<Box<dyn Stream>, FetchError> {
-    let failed = |error: std::io::Error| FetchError::Connect {
-        server: uri.to_string(),
-        what: error.to_string(),
-    };
+    let failed =
+        |error: std::io::Error| FetchError::Connect { server: uri.to_string(), what: error.to_string() };
     let (host, port) = match uri {
         DirectoryUri::Ldapi { path } => {
             return Ok(Box::new(UnixStream::connect(path).await.map_err(failed)?));
@@ -45,23 +43,13 @@ pub(super) async fn open(
         (Tls::Ldaps, Some(_)) => {}
         // The configuration forbids it; should it ever not, nothing leaves this host in clear.
         _ => {
-            return Err(FetchError::Internal(format!(
-                "{uri} would not be protected by TLS"
-            )));
+            return Err(FetchError::Internal(format!("{uri} would not be protected by TLS")));
         }
     }
-    let connector = tls
-        .cloned()
-        .ok_or_else(|| FetchError::Internal("no TLS settings".to_owned()))?;
-    match tokio_native_tls::TlsConnector::from(connector)
-        .connect(host, tcp)
-        .await
-    {
+    let connector = tls.cloned().ok_or_else(|| FetchError::Internal("no TLS settings".to_owned()))?;
+    match tokio_native_tls::TlsConnector::from(connector).connect(host, tcp).await {
         Ok(stream) => Ok(Box::new(stream)),
-        Err(error) => Err(FetchError::Tls {
-            server: uri.to_string(),
-            what: error.to_string(),
-        }),
+        Err(error) => Err(FetchError::Tls { server: uri.to_string(), what: error.to_string() }),
     }
 }
 
@@ -72,10 +60,7 @@ pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, FetchErr
     let mut builder = TlsConnector::builder();
     builder.min_protocol_version(Some(Protocol::Tlsv12));
     if let Some(path) = ca_file {
-        let fault = |what: String| FetchError::File {
-            path: path.to_path_buf(),
-            what,
-        };
+        let fault = |what: String| FetchError::File { path: path.to_path_buf(), what };
         let pem = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
         let certificates = Certificate::stack_from_pem(&pem).map_err(|error| fault(error.to_string()))?;
         if certificates.is_empty() {
@@ -86,9 +71,7 @@ pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, FetchErr
             builder.add_root_certificate(certificate);
         }
     }
-    builder
-        .build()
-        .map_err(|error| FetchError::Internal(format!("TLS cannot be set up: {error}")))
+    builder.build().map_err(|error| FetchError::Internal(format!("TLS cannot be set up: {error}")))
 }
 
 /// Asks for TLS and takes no other answer than yes.
@@ -97,20 +80,11 @@ async fn start_tls<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
 ) -> Result<(), FetchError> {
     let server = uri.to_string();
-    let broken = |what: String| FetchError::Broken {
-        server: server.clone(),
-        step: "StartTLS".to_owned(),
-        what,
-    };
-    stream
-        .write_all(STARTTLS)
-        .await
-        .map_err(|error| broken(error.to_string()))?;
+    let broken =
+        |what: String| FetchError::Broken { server: server.clone(), step: "StartTLS".to_owned(), what };
+    stream.write_all(STARTTLS).await.map_err(|error| broken(error.to_string()))?;
     let answer = one_message(&server, stream).await?;
-    let guard = |fault| FetchError::Guard {
-        server: server.clone(),
-        fault,
-    };
+    let guard = |fault| FetchError::Guard { server: server.clone(), fault };
     match shape::check(&answer, Phase::StartTls).map_err(guard)? {
         Seen::StartTls(0) => Ok(()),
         Seen::StartTls(code) => Err(FetchError::Refused {
@@ -119,7 +93,7 @@ async fn start_tls<S: AsyncRead + AsyncWrite + Unpin>(
             code,
             text: String::new(),
         }),
-        Seen::Bind | Seen::Search => Err(broken("the server answered something else".to_owned())),
+        _ => Err(broken("the server answered something else".to_owned())),
     }
 }
 
@@ -132,10 +106,8 @@ async fn one_message<S: AsyncRead + Unpin>(server: &str, stream: &mut S) -> Resu
     };
     let mut answer = Vec::new();
     loop {
-        let whole = whole_message(&answer).map_err(|fault| FetchError::Guard {
-            server: server.to_owned(),
-            fault,
-        })?;
+        let whole =
+            whole_message(&answer).map_err(|fault| FetchError::Guard { server: server.to_owned(), fault })?;
         if let Some(message) = whole {
             return if message.len() == answer.len() {
                 Ok(answer)
@@ -144,10 +116,7 @@ async fn one_message<S: AsyncRead + Unpin>(server: &str, stream: &mut S) -> Resu
             };
         }
         let mut chunk = [0; 512];
-        let read = stream
-            .read(&mut chunk)
-            .await
-            .map_err(|error| broken(&error.to_string()))?;
+        let read = stream.read(&mut chunk).await.map_err(|error| broken(&error.to_string()))?;
         answer.extend_from_slice(chunk.get(..read).unwrap_or_default());
         if read == 0 || answer.len() > MAX_STARTTLS_ANSWER {
             return Err(broken("the server closed the connection or talked too much"));
@@ -162,11 +131,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     fn answer(bytes: &[u8]) -> Result<(), String> {
-        let uri = DirectoryUri::Host {
-            host: "h".into(),
-            port: 389,
-            ldaps: false,
-        };
+        let uri = DirectoryUri::Host { host: "h".into(), port: 389, ldaps: false };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let (mut ours, mut theirs) = tokio::io::duplex(1 << 16);
@@ -188,10 +153,7 @@ mod tests {
         let yes = b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00";
         assert_eq!(answer(yes), Ok(()));
         let no = b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x02\x04\x00\x04\x00";
-        assert_eq!(
-            answer(no).unwrap_err(),
-            "ldap://h:389: StartTLS failed with LDAP result 2"
-        );
+        assert_eq!(answer(no).unwrap_err(), "ldap://h:389: StartTLS failed with LDAP result 2");
         let injected = [&yes[..], b"\x30"].concat();
         assert_eq!(
             answer(&injected).unwrap_err(),

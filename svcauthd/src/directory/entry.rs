@@ -21,12 +21,10 @@ impl Entry {
     /// An entry; its id is found among the attributes.
     #[must_use]
     pub fn new(dn: String, attributes: BTreeMap<String, Vec<Vec<u8>>>) -> Self {
-        let id = IDS
-            .iter()
-            .find_map(|name| match attributes.get(*name)?.as_slice() {
-                [one] => uuid(one),
-                _ => None,
-            });
+        let id = IDS.iter().find_map(|name| match attributes.get(*name)?.as_slice() {
+            [one] => uuid(one),
+            _ => None,
+        });
         Self { dn, id, attributes }
     }
     /// The values of an attribute, its name in lower case; empty if it has none.
@@ -61,16 +59,10 @@ mod tests {
     #[test]
     fn the_id_is_the_uuid_or_else_the_name() {
         let uuid: &[u8] = b"5B2B1A9A-3C4D-103E-8F00-0123456789AB";
-        assert_eq!(
-            entry(&[uuid]).id_or_dn().as_deref(),
-            Some("5b2b1a9a-3c4d-103e-8f00-0123456789ab")
-        );
-        for ids in [
-            &[][..],
-            &[&b"5b2b1a9a"[..]],
-            &[uuid, uuid],
-            &[b"5b2b1a9a-3c4d-103e-8f00-0123456789a\xff"],
-        ] {
+        assert_eq!(entry(&[uuid]).id_or_dn().as_deref(), Some("5b2b1a9a-3c4d-103e-8f00-0123456789ab"));
+        for ids in
+            [&[][..], &[&b"5b2b1a9a"[..]], &[uuid, uuid], &[b"5b2b1a9a-3c4d-103e-8f00-0123456789a\xff"]]
+        {
             assert_eq!(entry(ids).id_or_dn().as_deref(), Some("uid=a,dc=x"));
         }
     }

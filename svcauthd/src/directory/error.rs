@@ -118,9 +118,5 @@ fn reason(code: u32, text: &str) -> String {
         _ => "",
     };
     let short: String = text.chars().take(200).collect();
-    if short.is_empty() {
-        known.to_owned()
-    } else {
-        format!("{known}: {}", for_terminal(&short))
-    }
+    if short.is_empty() { known.to_owned() } else { format!("{known}: {}", for_terminal(&short)) }
 }

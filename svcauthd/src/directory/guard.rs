@@ -14,8 +14,10 @@ pub const MAX_PDU: usize = 16 << 20;
 pub const MAX_DEPTH: usize = 32;
 /// Most elements in one message. The library needs about 120 bytes for each, however short it is.
 pub const MAX_ELEMENTS: usize = 1 << 19;
+/// Most referrals of one connection; none is followed, but the library keeps them all.
+pub const MAX_REFERENCES: usize = 1000;
 /// Most bytes of one connection: 100,000 accounts and 5,000 groups take about 50 MB.
-pub const MAX_TOTAL: u64 = 2 << 30;
+pub const MAX_TOTAL: u64 = 1 << 30;
 
 /// Why the server is not listened to any longer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +34,9 @@ pub enum GuardError {
     /// More than [`MAX_ELEMENTS`] elements.
     #[error("sent a message of more than {MAX_ELEMENTS} elements")]
     TooManyElements,
+    /// More than [`MAX_REFERENCES`] referrals.
+    #[error("sent more than {MAX_REFERENCES} referrals")]
+    TooManyReferences,
     /// An indefinite length, a length of more than four bytes, or a tag number above 30.
     #[error("sent an encoding that LDAP does not allow (RFC 4511, 5.1)")]
     Encoding,
@@ -51,6 +56,8 @@ pub enum GuardError {
 pub struct Guard {
     buffer: Vec<u8>,
     total: u64,
+    entries: u64,
+    references: usize,
     phase: Phase,
 }
 
@@ -58,11 +65,13 @@ impl Guard {
     /// A guard for a connection on which the first answer belongs to this phase.
     #[must_use]
     pub const fn new(phase: Phase) -> Self {
-        Self {
-            buffer: Vec::new(),
-            total: 0,
-            phase,
-        }
+        Self { buffer: Vec::new(), total: 0, entries: 0, references: 0, phase }
+    }
+
+    /// How many entries were handed on so far.
+    #[must_use]
+    pub const fn entries(&self) -> u64 {
+        self.entries
     }
 
     /// Takes what was read, and gives the whole messages that are in order; empty if the message is not whole yet.
@@ -78,8 +87,14 @@ impl Guard {
         let mut good = 0;
         while let Some(pdu) = whole_message(self.buffer.get(good..).unwrap_or_default())? {
             check_encoding(pdu)?;
-            if let Seen::Bind = shape::check(pdu, self.phase)? {
-                self.phase = Phase::Search;
+            match shape::check(pdu, self.phase)? {
+                Seen::Bind => self.phase = Phase::Search,
+                Seen::Entry => self.entries += 1,
+                Seen::Reference if self.references >= MAX_REFERENCES => {
+                    return Err(GuardError::TooManyReferences);
+                }
+                Seen::Reference => self.references += 1,
+                Seen::StartTls(_) | Seen::Done => {}
             }
             good += pdu.len();
         }
@@ -105,9 +120,7 @@ pub fn whole_message(bytes: &[u8]) -> Result<Option<&[u8]>, GuardError> {
     if length > MAX_PDU as u64 {
         return Err(GuardError::TooLong(length));
     }
-    Ok(usize::try_from(length)
-        .ok()
-        .and_then(|length| bytes.get(..length)))
+    Ok(usize::try_from(length).ok().and_then(|length| bytes.get(..length)))
 }
 
 /// Tag and length of one element.
@@ -130,11 +143,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Option<Header>, GuardError> {
         return Err(GuardError::Encoding);
     }
     if first < 0x80 {
-        return Ok(Some(Header {
-            tag,
-            size: 2,
-            length: u64::from(first),
-        }));
+        return Ok(Some(Header { tag, size: 2, length: u64::from(first) }));
     }
     let count = usize::from(first & 0x7f);
     if count == 0 || count > 8 {
@@ -143,16 +152,10 @@ pub(super) fn header(bytes: &[u8]) -> Result<Option<Header>, GuardError> {
     let Some(octets) = bytes.get(2..2 + count) else {
         return Ok(None);
     };
-    let length = octets
-        .iter()
-        .fold(0u64, |length, octet| length << 8 | u64::from(*octet));
+    let length = octets.iter().fold(0u64, |length, octet| length << 8 | u64::from(*octet));
     // More than four octets can only be needed by a message that is too long; say the more helpful thing.
     match (count, length) {
-        (..=4, _) => Ok(Some(Header {
-            tag,
-            size: 2 + count,
-            length,
-        })),
+        (..=4, _) => Ok(Some(Header { tag, size: 2 + count, length })),
         (_, long) if long > MAX_PDU as u64 => Err(GuardError::TooLong(long)),
         _ => Err(GuardError::Encoding),
     }
@@ -181,10 +184,7 @@ fn check_encoding(pdu: &[u8]) -> Result<(), GuardError> {
         let header = header(inner)?.ok_or(GuardError::Overrun)?;
         let size = usize::try_from(header.length).map_err(|_| GuardError::Overrun)?;
         let content = at + header.size;
-        let after = content
-            .checked_add(size)
-            .filter(|after| *after <= end)
-            .ok_or(GuardError::Overrun)?;
+        let after = content.checked_add(size).filter(|after| *after <= end).ok_or(GuardError::Overrun)?;
         if header.tag & 0x20 == 0 {
             at = after;
             continue;

@@ -46,13 +46,7 @@ fn honest() -> Vec<u8> {
         message(2, &[tlv(0x73, &tlv(4, b"ldap://elsewhere/dc=x"))]),
         message(2, &[tlv(0x65, &result_body(0)), paging(&cookie)]),
         message(3, &[entry(&[&vec![b'm'; 70_000]])]),
-        message(
-            3,
-            &[tlv(
-                0x65,
-                &[result_body(10), tlv(0xa3, &tlv(4, b"ldap://x"))].concat(),
-            )],
-        ),
+        message(3, &[tlv(0x65, &[result_body(10), tlv(0xa3, &tlv(4, b"ldap://x"))].concat())]),
     ]
     .concat()
 }
@@ -102,10 +96,7 @@ proptest! {
 fn one_byte_at_a_time_is_enough() {
     let honest = honest();
     let mut guard = Guard::new(Phase::Bind);
-    let out: Vec<u8> = honest
-        .iter()
-        .flat_map(|byte| guard.pass(&[*byte]).unwrap())
-        .collect();
+    let out: Vec<u8> = honest.iter().flat_map(|byte| guard.pass(&[*byte]).unwrap()).collect();
     assert_eq!(out, honest);
 }
 
@@ -137,18 +128,9 @@ fn an_announced_length_is_judged_before_anything_is_buffered() {
             vec![0x30, 0x88, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
             GuardError::TooLong(i64::MAX as u64),
         ),
-        (
-            vec![0x30, 0x84, 0x80, 0, 0, 0],
-            GuardError::TooLong((1 << 31) + 6),
-        ),
-        (
-            vec![0x30, 0x84, 0x7f, 0xff, 0xff, 0xff],
-            GuardError::TooLong((1 << 31) + 5),
-        ),
-        (
-            vec![0x30, 0x84, 1, 0, 0, 0],
-            GuardError::TooLong(MAX_PDU as u64 + 6),
-        ),
+        (vec![0x30, 0x84, 0x80, 0, 0, 0], GuardError::TooLong((1 << 31) + 6)),
+        (vec![0x30, 0x84, 0x7f, 0xff, 0xff, 0xff], GuardError::TooLong((1 << 31) + 5)),
+        (vec![0x30, 0x84, 1, 0, 0, 0], GuardError::TooLong(MAX_PDU as u64 + 6)),
     ] {
         let mut guard = Guard::new(Phase::Search);
         assert_eq!(guard.pass(&bytes), Err(error), "{bytes:x?}");
@@ -190,26 +172,11 @@ const ENCODINGS: &[(&[u8], GuardError)] = &[
     (&[0x30, 5, 2, 1, 1, 0x7f, 0], GuardError::Encoding),
     (&[0x30, 5, 2, 1, 1, 0x64, 9], GuardError::Overrun),
     (&[0x30, 1, 2], GuardError::Overrun),
-    (
-        &[0x3f, 0x81, 1, 0],
-        GuardError::Shape("it does not begin with a SEQUENCE"),
-    ),
-    (
-        b"HTTP/1.1 400",
-        GuardError::Shape("it does not begin with a SEQUENCE"),
-    ),
-    (
-        &[0x30, 5, 4, 1, 1, 0x64, 0],
-        GuardError::Shape("it has no message id"),
-    ),
-    (
-        &[0x30, 9, 2, 5, 1, 1, 1, 1, 1, 0x64, 0],
-        GuardError::Shape("its message id is out of range"),
-    ),
-    (
-        &[0x30, 4, 2, 0, 0x64, 0],
-        GuardError::Shape("its message id is out of range"),
-    ),
+    (&[0x3f, 0x81, 1, 0], GuardError::Shape("it does not begin with a SEQUENCE")),
+    (b"HTTP/1.1 400", GuardError::Shape("it does not begin with a SEQUENCE")),
+    (&[0x30, 5, 4, 1, 1, 0x64, 0], GuardError::Shape("it has no message id")),
+    (&[0x30, 9, 2, 5, 1, 1, 1, 1, 1, 0x64, 0], GuardError::Shape("its message id is out of range")),
+    (&[0x30, 4, 2, 0, 0x64, 0], GuardError::Shape("its message id is out of range")),
 ];
 
 #[test]
@@ -227,10 +194,7 @@ fn refused(parts: &[Vec<u8>], why: &'static str) {
 fn what_is_no_answer_is_refused_and_says_why() {
     refused(&[tlv(0x61, &result_body(0))], "it answers nothing that was asked");
     refused(&[tlv(0x79, b"")], "it answers nothing that was asked");
-    refused(
-        &[tlv(0x78, &result_body(0))],
-        "it is an extended response that was not asked for",
-    );
+    refused(&[tlv(0x78, &result_body(0))], "it is an extended response that was not asked for");
     refused(&[tlv(0x65, b"")], "an element is missing");
     let bad_text = [tlv(0x0a, &[0]), tlv(4, b"\xff"), tlv(4, b"")].concat();
     refused(&[tlv(0x65, &bad_text)], "a text is not UTF-8");
@@ -242,24 +206,15 @@ fn what_is_no_answer_is_refused_and_says_why() {
     refused(&[tlv(0x64, &bad_name)], "a text is not UTF-8");
     let done = tlv(0x65, &result_body(0));
     refused(&[done.clone(), paging(b"")], "an element is missing");
-    refused(
-        &[done.clone(), tlv(0xa0, &tlv(0x30, b""))],
-        "an element is missing",
-    );
+    refused(&[done.clone(), tlv(0xa0, &tlv(0x30, b""))], "an element is missing");
     refused(&[done, tlv(4, b"")], "an element follows the controls");
 }
 
 #[test]
 fn a_notification_ends_the_connection_even_as_active_directory_writes_it() {
     let notice = tlv(0x78, &result_body(52));
-    assert_eq!(
-        verdict(&message(0, std::slice::from_ref(&notice))),
-        Err(GuardError::Notice(52))
-    );
-    assert_eq!(
-        verdict(&message(0, &[notice, tlv(0x8a, b"1.3.6")])),
-        Err(GuardError::Notice(52))
-    );
+    assert_eq!(verdict(&message(0, std::slice::from_ref(&notice))), Err(GuardError::Notice(52)));
+    assert_eq!(verdict(&message(0, &[notice, tlv(0x8a, b"1.3.6")])), Err(GuardError::Notice(52)));
     let other = GuardError::Shape("its message id is 0, but it is no notification");
     assert_eq!(verdict(&message(0, &[tlv(0x65, &result_body(0))])), Err(other));
 }
@@ -269,4 +224,12 @@ fn nothing_of_a_read_is_handed_on_when_one_of_its_messages_is_bad() {
     let bytes = [message(1, &[entry(&[b"good"])]), vec![0x30, 0]].concat();
     assert!(verdict(&bytes).is_err());
     assert!(verdict(&message(1, &[entry(&[b"good"])])).is_ok());
+}
+
+#[test]
+fn referrals_are_counted_because_the_library_keeps_them() {
+    let reference = message(1, &[tlv(0x73, &tlv(4, b"ldap://elsewhere"))]);
+    let mut guard = Guard::new(Phase::Search);
+    assert!(guard.pass(&reference.repeat(super::MAX_REFERENCES)).is_ok());
+    assert_eq!(guard.pass(&reference), Err(GuardError::TooManyReferences));
 }

@@ -7,9 +7,9 @@
 use super::connect;
 use super::entry::Entry;
 use super::error::FetchError;
-use super::pump::{self, End, Ended};
+use super::pump::{self, End, Link};
 use super::shape::Phase;
-use super::{Fetched, Kind};
+use super::{Kind, Sink};
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::asn1::{PL, StructureTag};
 use ldap3::{
@@ -31,23 +31,16 @@ pub(super) async fn fetch(
     config: &Config,
     ldap: &LdapDirectory,
     secret: Option<&str>,
-) -> Result<Fetched, FetchError> {
-    let needs_tls = ldap
-        .uris
-        .iter()
-        .any(|uri| matches!(uri, DirectoryUri::Host { .. }) && ldap.tls != Tls::Off);
-    let tls = needs_tls
-        .then(|| connect::connector(ldap.ca_file.as_deref()))
-        .transpose()?;
+    sink: &mut dyn Sink,
+) -> Result<String, FetchError> {
+    let needs_tls =
+        ldap.uris.iter().any(|uri| matches!(uri, DirectoryUri::Host { .. }) && ldap.tls != Tls::Off);
+    let tls = needs_tls.then(|| connect::connector(ldap.ca_file.as_deref())).transpose()?;
     let mut failures = Vec::new();
     for uri in &ldap.uris {
-        let mut server = Server {
-            uri,
-            wait: config.directory.timeout,
-            ended: Ended::default(),
-        };
-        match server.fetch(config, ldap, secret, tls.as_ref()).await {
-            Ok(fetched) => return Ok(fetched),
+        let mut server = Server { uri, wait: config.directory.timeout, link: Link::default() };
+        match server.fetch(config, ldap, secret, tls.as_ref(), sink).await {
+            Ok(()) => return Ok(uri.to_string()),
             Err(error) => failures.push(error),
         }
     }
@@ -61,7 +54,7 @@ pub(super) async fn fetch(
 struct Server<'a> {
     uri: &'a DirectoryUri,
     wait: Duration,
-    ended: Ended,
+    link: Link,
 }
 
 impl Server<'_> {
@@ -71,28 +64,19 @@ impl Server<'_> {
         ldap: &LdapDirectory,
         secret: Option<&str>,
         tls: Option<&native_tls::TlsConnector>,
-    ) -> Result<Fetched, FetchError> {
-        let stream = self
-            .within("connecting", connect::open(ldap, self.uri, tls))
-            .await??;
-        let first = if ldap.bind == Bind::Anonymous {
-            Phase::Search
-        } else {
-            Phase::Bind
-        };
+        sink: &mut dyn Sink,
+    ) -> Result<(), FetchError> {
+        let stream = self.within("connecting", connect::open(ldap, self.uri, tls)).await??;
+        let first = if ldap.bind == Bind::Anonymous { Phase::Search } else { Phase::Bind };
         let mut session = self.guarded(stream, first).await?;
         self.bind(&mut session, &ldap.bind, secret).await?;
-        let accounts = self.search(&mut session, config, Kind::Accounts).await?;
-        let groups = self.search(&mut session, config, Kind::Groups).await?;
-        let people = self.search(&mut session, config, Kind::People).await?;
+        sink.begin();
+        for kind in [Kind::Accounts, Kind::Groups, Kind::People] {
+            self.search(&mut session, config, kind, sink).await?;
+        }
         // Polite, and of no consequence: everything has been read.
         let _ = timeout(Duration::from_secs(1), session.unbind()).await;
-        Ok(Fetched {
-            server: self.uri.to_string(),
-            accounts,
-            groups,
-            people,
-        })
+        Ok(())
     }
 
     /// Puts the guard between the server and the library, which gets one end of a socket pair for a connection.
@@ -100,10 +84,9 @@ impl Server<'_> {
         let internal = |what: String| FetchError::Internal(what);
         let (ours, theirs) =
             std::os::unix::net::UnixStream::pair().map_err(|error| internal(error.to_string()))?;
-        ours.set_nonblocking(true)
-            .map_err(|error| internal(error.to_string()))?;
+        ours.set_nonblocking(true).map_err(|error| internal(error.to_string()))?;
         let ours = tokio::net::UnixStream::from_std(ours).map_err(|error| internal(error.to_string()))?;
-        tokio::spawn(pump::run(stream, ours, first, self.ended.clone()));
+        tokio::spawn(pump::run(stream, ours, first, self.link.clone()));
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(theirs));
         // The URL only says which kind of stream it is; the stream itself is there already.
         let (connection, session) = LdapConnAsync::with_settings(settings, "ldapi://%2F")
@@ -118,9 +101,7 @@ impl Server<'_> {
         let result = match bind {
             Bind::Anonymous => return Ok(()),
             Bind::Simple { dn, .. } => {
-                let secret = secret
-                    .filter(|secret| !secret.is_empty())
-                    .ok_or(FetchError::NoSecret)?;
+                let secret = secret.filter(|secret| !secret.is_empty()).ok_or(FetchError::NoSecret)?;
                 self.within("bind", session.simple_bind(dn, secret)).await?
             }
             Bind::External => self.within("bind", session.sasl_external_bind()).await?,
@@ -133,7 +114,8 @@ impl Server<'_> {
         session: &mut Ldap,
         config: &Config,
         kind: Kind,
-    ) -> Result<Vec<Entry>, FetchError> {
+        sink: &mut dyn Sink,
+    ) -> Result<(), FetchError> {
         let section = kind.section();
         let Search { base, filter } = kind.search(config);
         let filter = filter.to_string();
@@ -142,37 +124,27 @@ impl Server<'_> {
             vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
         let started =
             session.streaming_search_with(adapters, base, Scope::Subtree, &filter, kind.attributes(config));
-        let mut stream = self
-            .within(&step, started)
-            .await?
-            .map_err(|error| self.broken(&step, &error))?;
-        let mut entries = Vec::new();
+        let mut stream = self.within(&step, started).await?.map_err(|error| self.broken(&step, &error))?;
+        let mut count = 0;
         // Armed anew for every entry; the deadline of the whole fetch catches a server that drips.
         while let Some(found) = self.next(&step, &mut stream).await? {
-            if entries.len() >= MAX_ENTRIES {
+            self.link.taken();
+            count += 1;
+            if count > MAX_ENTRIES {
                 return Err(self.incomplete(&step, "more than 1,000,000 entries"));
             }
-            entries.push(entry(found).ok_or_else(|| self.incomplete(&step, "an entry could not be read"))?);
-            if entries
-                .last()
-                .is_some_and(|entry| entry.attributes.keys().any(|name| name.contains(";range=")))
-            {
-                return Err(self.incomplete(
-                    &step,
-                    "the server sends values in ranges, which needs kind = \"ad\"",
-                ));
+            let entry = entry(found).ok_or_else(|| self.incomplete(&step, "an entry could not be read"))?;
+            if entry.attributes.keys().any(|name| name.contains(";range=")) {
+                let what = "the server sends values in ranges, which needs kind = \"ad\"";
+                return Err(self.incomplete(&step, what));
             }
+            sink.take(kind, &entry);
         }
         let result = self.within(&step, stream.finish()).await?;
         if result.rc == 32 {
-            return Err(FetchError::NoBase {
-                server: self.uri.to_string(),
-                section,
-                base: base.clone(),
-            });
+            return Err(FetchError::NoBase { server: self.uri.to_string(), section, base: base.clone() });
         }
-        self.accepted(&step, result)?;
-        Ok(entries)
+        self.accepted(&step, result)
     }
 
     async fn next<'s>(
@@ -180,9 +152,7 @@ impl Server<'_> {
         step: &str,
         stream: &mut SearchStream<'s, String, Vec<String>>,
     ) -> Result<Option<ResultEntry>, FetchError> {
-        self.within(step, stream.next())
-            .await?
-            .map_err(|error| self.broken(step, &error))
+        self.within(step, stream.next()).await?.map_err(|error| self.broken(step, &error))
     }
 
     async fn within<T>(&self, step: &str, work: impl Future<Output = T>) -> Result<T, FetchError> {
@@ -207,22 +177,15 @@ impl Server<'_> {
 
     /// What the pump knows about the end of the connection says more than the library's error.
     fn broken(&self, step: &str, error: &LdapError) -> FetchError {
-        match self.ended.get() {
-            Some(End::Guard(fault)) => FetchError::Guard {
-                server: self.uri.to_string(),
-                fault,
-            },
+        match self.link.end() {
+            Some(End::Guard(fault)) => FetchError::Guard { server: self.uri.to_string(), fault },
             Some(End::Closed(what)) => self.incomplete(step, &what),
             None => self.incomplete(step, &error.to_string()),
         }
     }
 
     fn incomplete(&self, step: &str, what: &str) -> FetchError {
-        FetchError::Broken {
-            server: self.uri.to_string(),
-            step: step.to_owned(),
-            what: what.to_owned(),
-        }
+        FetchError::Broken { server: self.uri.to_string(), step: step.to_owned(), what: what.to_owned() }
     }
 }
 
@@ -234,13 +197,8 @@ fn entry(found: ResultEntry) -> Option<Entry> {
     let mut attributes: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
     for attribute in constructed(parts.next()?)? {
         let mut parts = constructed(attribute)?.into_iter();
-        let name = String::from_utf8(primitive(parts.next()?)?)
-            .ok()?
-            .to_ascii_lowercase();
-        let values = constructed(parts.next()?)?
-            .into_iter()
-            .map(primitive)
-            .collect::<Option<Vec<_>>>()?;
+        let name = String::from_utf8(primitive(parts.next()?)?).ok()?.to_ascii_lowercase();
+        let values = constructed(parts.next()?)?.into_iter().map(primitive).collect::<Option<Vec<_>>>()?;
         attributes.entry(name).or_default().extend(values);
     }
     Some(Entry::new(dn, attributes))

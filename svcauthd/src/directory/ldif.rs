@@ -25,10 +25,7 @@ pub struct LdifError {
 }
 
 fn fault(line: usize, what: impl Into<String>) -> LdifError {
-    LdifError {
-        line,
-        what: what.into(),
-    }
+    LdifError { line, what: what.into() }
 }
 
 /// Reads all entries of the file.
@@ -59,12 +56,7 @@ fn finish(
     entries: &mut Vec<Entry>,
     seen: &mut HashMap<String, usize>,
 ) -> Result<(), LdifError> {
-    let Record {
-        dn: Some((number, dn)),
-        attributes,
-        ..
-    } = std::mem::take(record)
-    else {
+    let Record { dn: Some((number, dn)), attributes, .. } = std::mem::take(record) else {
         return Ok(());
     };
     let Some(normal) = dn::normalise(&dn) else {
@@ -100,10 +92,7 @@ impl Record {
         match name.as_str() {
             "version" if first && !self.versioned && value == b"1" => self.versioned = true,
             "version" => {
-                return Err(fault(
-                    number,
-                    "only \"version: 1\" at the beginning of the file is known",
-                ));
+                return Err(fault(number, "only \"version: 1\" at the beginning of the file is known"));
             }
             "dn" => {
                 let dn = String::from_utf8(value).map_err(|_| fault(number, "the DN is not UTF-8"))?;
@@ -121,14 +110,10 @@ impl Record {
 
     fn attribute(&mut self, number: usize, name: String, value: Vec<u8>) -> Result<(), LdifError> {
         match name.as_str() {
-            "dn" => Err(fault(
-                number,
-                "a second \"dn:\" line in one entry; put an empty line before it",
-            )),
-            "changetype" | "control" => Err(fault(
-                number,
-                "change records are not taken; write the entries as they should be",
-            )),
+            "dn" => Err(fault(number, "a second \"dn:\" line in one entry; put an empty line before it")),
+            "changetype" | "control" => {
+                Err(fault(number, "change records are not taken; write the entries as they should be"))
+            }
             _ => {
                 self.attributes.entry(name).or_default().push(value);
                 Ok(())
@@ -145,10 +130,7 @@ fn attribute(number: usize, text: &[u8]) -> Result<(String, Vec<u8>), LdifError>
         .ok_or_else(|| fault(number, "expected \"name: value\""))?;
     let ok = |byte: &u8| byte.is_ascii_alphanumeric() || b"-.;_".contains(byte);
     if name.is_empty() || !name.iter().all(ok) {
-        return Err(fault(
-            number,
-            format!("\"{}\" is no attribute name", name.escape_ascii()),
-        ));
+        return Err(fault(number, format!("\"{}\" is no attribute name", name.escape_ascii())));
     }
     let value = match rest.split_first() {
         Some((b'<', _)) => return Err(fault(number, "values from other files (\":<\") are not taken")),
@@ -182,9 +164,7 @@ type Physical<'a> = std::slice::Split<'a, u8, fn(&u8) -> bool>;
 impl<'a> Lines<'a> {
     fn new(bytes: &'a [u8]) -> Self {
         let newline: fn(&u8) -> bool = |byte| *byte == b'\n';
-        Self {
-            physical: bytes.split(newline).enumerate().peekable(),
-        }
+        Self { physical: bytes.split(newline).enumerate().peekable() }
     }
 }
 
@@ -196,29 +176,19 @@ impl Iterator for Lines<'_> {
             let (at, first) = self.physical.next()?;
             let mut line = without_cr(first).to_vec();
             if line.first() == Some(&b' ') {
-                return Some(Err(fault(
-                    at + 1,
-                    "a folded line (it begins with a blank) continues nothing",
-                )));
+                return Some(Err(fault(at + 1, "a folded line (it begins with a blank) continues nothing")));
             }
             let foldable = !line.is_empty();
-            while let Some((_, more)) = self
-                .physical
-                .next_if(|(_, next)| foldable && next.first() == Some(&b' '))
+            while let Some((_, more)) =
+                self.physical.next_if(|(_, next)| foldable && next.first() == Some(&b' '))
             {
                 line.extend_from_slice(without_cr(more).get(1..).unwrap_or_default());
                 if line.len() > MAX_LINE {
-                    return Some(Err(fault(
-                        at + 1,
-                        format!("the line is longer than {MAX_LINE} bytes"),
-                    )));
+                    return Some(Err(fault(at + 1, format!("the line is longer than {MAX_LINE} bytes"))));
                 }
             }
             if line.len() > MAX_LINE {
-                return Some(Err(fault(
-                    at + 1,
-                    format!("the line is longer than {MAX_LINE} bytes"),
-                )));
+                return Some(Err(fault(at + 1, format!("the line is longer than {MAX_LINE} bytes"))));
             }
             if line.first() != Some(&b'#') {
                 return Some(Ok((at + 1, line)));
@@ -241,9 +211,7 @@ mod tests {
         let text = b"version: 1\n# a comment\n#  that is\n folded\ndn: uid=bob,\n dc=x\nUID: bob\ncn:: Wm/Dqw==\n\
             description:\nsshPublicKey:ssh-ed25519 AAAA\n BBBB\nsshPublicKey:   two\njpegPhoto;binary: x:y\n\n\n\r\ndn:: ZGM9eA==\r\nentryUUID: 5b2b1a9a-3c4d-103e-8f00-0123456789ab\r\n";
         let entries = parse(text).unwrap();
-        let [bob, x] = entries.as_slice() else {
-            panic!("{entries:?}")
-        };
+        let [bob, x] = entries.as_slice() else { panic!("{entries:?}") };
         assert_eq!(bob.dn, "uid=bob,dc=x");
         assert_eq!(bob.id_or_dn().as_deref(), Some("uid=bob,dc=x"));
         assert_eq!(bob.values("uid"), [b"bob"]);
@@ -252,10 +220,7 @@ mod tests {
         assert_eq!(bob.values("sshpublickey"), [&b"ssh-ed25519 AAAABBBB"[..], b"two"]);
         assert_eq!(bob.values("jpegphoto;binary"), [b"x:y"]);
         assert_eq!(bob.values("mail"), &[] as &[Vec<u8>]);
-        assert_eq!(
-            (x.dn.as_str(), x.id.as_deref()),
-            ("dc=x", Some("5b2b1a9a-3c4d-103e-8f00-0123456789ab"))
-        );
+        assert_eq!((x.dn.as_str(), x.id.as_deref()), ("dc=x", Some("5b2b1a9a-3c4d-103e-8f00-0123456789ab")));
     }
 
     #[test]
@@ -274,27 +239,15 @@ mod tests {
             "dn: dc=x\n\n\nuid: x\n",
             "line 4: an entry begins with its \"dn:\" line; is there an empty line above that should not be?",
         ),
-        (
-            "dn: dc=x\n\nDN: DC = X\n",
-            "line 3: the entry \"DC = X\" is already in line 1",
-        ),
-        (
-            "dn: dc=x\ndn: dc=y\n",
-            "line 2: a second \"dn:\" line in one entry; put an empty line before it",
-        ),
+        ("dn: dc=x\n\nDN: DC = X\n", "line 3: the entry \"DC = X\" is already in line 1"),
+        ("dn: dc=x\ndn: dc=y\n", "line 2: a second \"dn:\" line in one entry; put an empty line before it"),
         ("dn: x\n", "line 1: \"x\" is no DN"),
         (
             "dn: dc=x\nchangetype: add\n",
             "line 2: change records are not taken; write the entries as they should be",
         ),
-        (
-            "dn: dc=x\na:< file:///etc/shadow\n",
-            "line 2: values from other files (\":<\") are not taken",
-        ),
-        (
-            "dn: dc=x\na:: %%%\n",
-            "line 2: the value behind \"::\" is no base64",
-        ),
+        ("dn: dc=x\na:< file:///etc/shadow\n", "line 2: values from other files (\":<\") are not taken"),
+        ("dn: dc=x\na:: %%%\n", "line 2: the value behind \"::\" is no base64"),
         ("dn:: /w==\n", "line 1: the DN is not UTF-8"),
         ("dn: dc=x\nnonsense\n", "line 2: expected \"name: value\""),
         ("dn: dc=x\na b: c\n", "line 2: \"a b\" is no attribute name"),
@@ -302,22 +255,10 @@ mod tests {
             "dn: dc=x\na: b\0c\n",
             "line 2: the value holds a NUL or a carriage return; write it as base64 behind \"::\"",
         ),
-        (
-            " x\n",
-            "line 1: a folded line (it begins with a blank) continues nothing",
-        ),
-        (
-            "dn: dc=x\n\n a: b\n",
-            "line 3: a folded line (it begins with a blank) continues nothing",
-        ),
-        (
-            "version: 2\n",
-            "line 1: only \"version: 1\" at the beginning of the file is known",
-        ),
-        (
-            "dn: dc=x\n\nversion: 1\n",
-            "line 3: only \"version: 1\" at the beginning of the file is known",
-        ),
+        (" x\n", "line 1: a folded line (it begins with a blank) continues nothing"),
+        ("dn: dc=x\n\n a: b\n", "line 3: a folded line (it begins with a blank) continues nothing"),
+        ("version: 2\n", "line 1: only \"version: 1\" at the beginning of the file is known"),
+        ("dn: dc=x\n\nversion: 1\n", "line 3: only \"version: 1\" at the beginning of the file is known"),
     ];
 
     #[test]

@@ -36,11 +36,38 @@ pub struct Fetched {
     pub people: Vec<Entry>,
 }
 
-/// The three searches.
+/// Takes the entries one by one while they arrive, so that a large directory is never in memory as a whole.
+///
+/// Nothing that it was given counts unless the fetch ends well.
+pub trait Sink {
+    /// A server begins to answer: whatever another one gave before is to be forgotten.
+    fn begin(&mut self);
+    /// An entry that this search found.
+    fn take(&mut self, kind: Kind, entry: &Entry);
+}
+
+impl Sink for Fetched {
+    fn begin(&mut self) {
+        *self = Self::default();
+    }
+    fn take(&mut self, kind: Kind, entry: &Entry) {
+        let list = match kind {
+            Kind::Accounts => &mut self.accounts,
+            Kind::Groups => &mut self.groups,
+            Kind::People => &mut self.people,
+        };
+        list.push(entry.clone());
+    }
+}
+
+/// The three searches, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// That of `[accounts]`.
     Accounts,
+    /// That of `[groups]`.
     Groups,
+    /// That of `[people]`.
     People,
 }
 
@@ -65,16 +92,9 @@ impl Kind {
     /// What a server is asked for.
     fn attributes(self, config: &Config) -> Vec<String> {
         let fixed: &[&str] = match self {
-            Self::Accounts => &[
-                "uid",
-                "cn",
-                "uidNumber",
-                "gidNumber",
-                "gecos",
-                "homeDirectory",
-                "loginShell",
-                "memberOf",
-            ],
+            Self::Accounts => {
+                &["uid", "cn", "uidNumber", "gidNumber", "gecos", "homeDirectory", "loginShell", "memberOf"]
+            }
             Self::Groups => &["cn", "gidNumber"],
             Self::People => &[],
         };
@@ -84,34 +104,43 @@ impl Kind {
             Self::Groups => config.groups.member.iter().collect(),
             Self::People => {
                 let people = &config.people;
-                std::iter::once(&people.login)
-                    .chain(&people.ssh_key)
-                    .chain(&people.principal)
-                    .collect()
+                std::iter::once(&people.login).chain(&people.ssh_key).chain(&people.principal).collect()
             }
         };
-        let fixed = ["entryUUID"]
-            .iter()
-            .chain(fixed)
-            .chain(state)
-            .map(ToString::to_string);
+        let fixed = ["entryUUID"].iter().chain(fixed).chain(state).map(ToString::to_string);
         fixed.chain(named.into_iter().cloned()).collect()
     }
 }
 
 /// Reads the whole directory, blocking, and gives either everything or an error.
 ///
+/// # Errors
+/// As [`fetch_into`].
+pub fn fetch(config: &Config, secret: Option<&str>, deadline: Instant) -> Result<Fetched, FetchError> {
+    let mut fetched = Fetched::default();
+    fetched.server = fetch_into(config, secret, deadline, &mut fetched)?;
+    Ok(fetched)
+}
+
+/// Reads the whole directory, blocking, entry by entry into `sink`, and gives the server or file that had it all.
+///
 /// `secret` is the bind password (first line of `bind_password_file`, without its newline); it is used for
 /// `bind = "simple"` only. The fetch ends at `deadline` at the latest, but for a file system that hangs.
 ///
 /// # Errors
-/// [`FetchError`]: which server or file, at which step, and why. The caller keeps the data that it has.
-pub fn fetch(config: &Config, secret: Option<&str>, deadline: Instant) -> Result<Fetched, FetchError> {
+/// [`FetchError`]: which server or file, at which step, and why. What the sink has is then worth nothing, and the caller
+/// keeps the data of the last good fetch.
+pub fn fetch_into(
+    config: &Config,
+    secret: Option<&str>,
+    deadline: Instant,
+    sink: &mut dyn Sink,
+) -> Result<String, FetchError> {
     match &config.directory.kind {
-        DirectoryKind::Ldif { file: path } => file::fetch(config, path),
+        DirectoryKind::Ldif { file: path } => file::fetch(config, path, sink),
         DirectoryKind::Ldap(ldap) => {
             // The library panics on what it does not expect; the guard should leave it no occasion to.
-            catch_unwind(AssertUnwindSafe(|| fetch_ldap(config, ldap, secret, deadline)))
+            catch_unwind(AssertUnwindSafe(|| fetch_ldap(config, ldap, secret, deadline, sink)))
                 .unwrap_or_else(|_| Err(FetchError::Internal("the LDAP library panicked".to_owned())))
         }
     }
@@ -122,12 +151,14 @@ fn fetch_ldap(
     ldap: &LdapDirectory,
     secret: Option<&str>,
     deadline: Instant,
-) -> Result<Fetched, FetchError> {
+    sink: &mut dyn Sink,
+) -> Result<String, FetchError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| FetchError::Internal(error.to_string()))?;
-    let work = async { tokio::time::timeout_at(deadline.into(), ldap::fetch(config, ldap, secret)).await };
+    let work =
+        async { tokio::time::timeout_at(deadline.into(), ldap::fetch(config, ldap, secret, sink)).await };
     let result = runtime.block_on(work).unwrap_or(Err(FetchError::Deadline));
     // A name lookup that hangs in libc sits in a thread of the runtime; do not wait for it.
     runtime.shutdown_background();

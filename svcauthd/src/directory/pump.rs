@@ -3,12 +3,16 @@
 use super::connect::Stream;
 use super::guard::{Guard, GuardError};
 use super::shape::Phase;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
+use tokio::sync::Notify;
 
 /// Bytes of one read.
 const CHUNK: usize = 64 << 10;
+/// Entries that may wait in the library, whose own queue has no limit.
+const IN_FLIGHT: u64 = 2000;
 
 /// Why the connection ended, for the error message; the library only knows that it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,25 +23,40 @@ pub(super) enum End {
     Closed(String),
 }
 
-/// A place for the [`End`] that both tasks can reach.
+/// What the pump and the reader of the entries tell each other.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ended(Arc<Mutex<Option<End>>>);
+pub(super) struct Link(Arc<Shared>);
 
-impl Ended {
+#[derive(Debug, Default)]
+struct Shared {
+    end: Mutex<Option<End>>,
+    taken: AtomicU64,
+    moved: Notify,
+}
+
+impl Link {
     /// The first end that was noticed.
-    pub(super) fn get(&self) -> Option<End> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn end(&self) -> Option<End> {
+        self.0.end.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-    fn set(&self, end: End) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(end);
+    /// The reader has taken one more entry.
+    pub(super) fn taken(&self) {
+        self.0.taken.fetch_add(1, Ordering::Relaxed);
+        self.0.moved.notify_one();
+    }
+    fn ended(&self, end: End) {
+        self.0.end.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(end);
+    }
+    /// Waits until at most [`IN_FLIGHT`] of the entries that were handed on have not been taken.
+    async fn room(&self, handed_on: u64) {
+        while handed_on.saturating_sub(self.0.taken.load(Ordering::Relaxed)) > IN_FLIGHT {
+            self.0.moved.notified().await;
+        }
     }
 }
 
 /// Runs until either side ends the connection, and then ends it on both.
-pub(super) async fn run(server: Box<dyn Stream>, library: UnixStream, first: Phase, ended: Ended) {
+pub(super) async fn run(server: Box<dyn Stream>, library: UnixStream, first: Phase, link: Link) {
     let (mut from_server, mut to_server) = tokio::io::split(server);
     let (mut from_library, mut to_library) = tokio::io::split(library);
     let up = tokio::io::copy(&mut from_library, &mut to_server);
@@ -45,6 +64,7 @@ pub(super) async fn run(server: Box<dyn Stream>, library: UnixStream, first: Pha
         let mut guard = Guard::new(first);
         let mut chunk = vec![0; CHUNK];
         loop {
+            link.room(guard.entries()).await;
             let read = match from_server.read(&mut chunk).await {
                 Ok(0) => return End::Closed("the server closed the connection".to_owned()),
                 Ok(read) => read,
@@ -62,7 +82,7 @@ pub(super) async fn run(server: Box<dyn Stream>, library: UnixStream, first: Pha
     };
     // Whichever branch ends first drops the other, and with it both halves of both connections.
     tokio::select! {
-        end = down => ended.set(end),
-        Err(error) = up => ended.set(End::Closed(error.to_string())),
+        end = down => link.ended(end),
+        Err(error) = up => link.ended(End::Closed(error.to_string())),
     }
 }

@@ -23,8 +23,12 @@ pub enum Seen {
     StartTls(u32),
     /// The answer to a bind.
     Bind,
-    /// An answer to a search.
-    Search,
+    /// An entry that a search found.
+    Entry,
+    /// A referral that a search found.
+    Reference,
+    /// The end of a search, or of one of its pages.
+    Done,
 }
 
 const BOOLEAN: u8 = 0x01;
@@ -60,28 +64,18 @@ impl<'a> Elements<'a> {
         }
     }
     fn optional(&mut self, tag: u8) -> Result<Option<&'a [u8]>, GuardError> {
-        if self.peek() == Some(tag) {
-            Ok(Some(self.next()?.1))
-        } else {
-            Ok(None)
-        }
+        if self.peek() == Some(tag) { Ok(Some(self.next()?.1)) } else { Ok(None) }
     }
     fn text(&mut self, what: &'static str) -> Result<(), GuardError> {
         utf8(self.expect(OCTETS, what)?)
     }
     fn end(&self, what: &'static str) -> Result<(), GuardError> {
-        if self.is_empty() {
-            Ok(())
-        } else {
-            Err(GuardError::Shape(what))
-        }
+        if self.is_empty() { Ok(()) } else { Err(GuardError::Shape(what)) }
     }
 }
 
 fn utf8(bytes: &[u8]) -> Result<(), GuardError> {
-    std::str::from_utf8(bytes)
-        .map(|_| ())
-        .map_err(|_| GuardError::Shape("a text is not UTF-8"))
+    std::str::from_utf8(bytes).map(|_| ()).map_err(|_| GuardError::Shape("a text is not UTF-8"))
 }
 
 /// A number that is not negative and fits into 31 bits, as message ids and result codes do.
@@ -102,25 +96,20 @@ pub fn check(pdu: &[u8], phase: Phase) -> Result<Seen, GuardError> {
     let mut outer = Elements(pdu);
     let mut message = Elements(outer.expect(SEQUENCE, "it is no SEQUENCE")?);
     outer.end("bytes follow the message")?;
-    let id = number(
-        message.expect(INTEGER, "it has no message id")?,
-        "its message id is out of range",
-    )?;
+    let id = number(message.expect(INTEGER, "it has no message id")?, "its message id is out of range")?;
     let (operation, content) = message.next()?;
     let mut content = Elements(content);
     if operation == 0x78 {
         return extended(id, &mut content, phase);
     }
     if id == 0 {
-        return Err(GuardError::Shape(
-            "its message id is 0, but it is no notification",
-        ));
+        return Err(GuardError::Shape("its message id is 0, but it is no notification"));
     }
     let seen = match (operation, phase) {
         (0x61, Phase::Bind) => result(&mut content, &[0x87]).map(|_| Seen::Bind)?,
-        (0x64, Phase::Search) => entry(&mut content).map(|()| Seen::Search)?,
-        (0x65, Phase::Search) => result(&mut content, &[]).map(|_| Seen::Search)?,
-        (0x73, Phase::Search) => references(&mut content).map(|()| Seen::Search)?,
+        (0x64, Phase::Search) => entry(&mut content).map(|()| Seen::Entry)?,
+        (0x65, Phase::Search) => result(&mut content, &[]).map(|_| Seen::Done)?,
+        (0x73, Phase::Search) => references(&mut content).map(|()| Seen::Reference)?,
         _ => return Err(GuardError::Shape("it answers nothing that was asked")),
     };
     controls(&mut message)?;
@@ -134,18 +123,13 @@ fn extended(id: u32, content: &mut Elements<'_>, phase: Phase) -> Result<Seen, G
     match (id, phase) {
         (0, _) => Err(GuardError::Notice(code)),
         (1, Phase::StartTls) => Ok(Seen::StartTls(code)),
-        _ => Err(GuardError::Shape(
-            "it is an extended response that was not asked for",
-        )),
+        _ => Err(GuardError::Shape("it is an extended response that was not asked for")),
     }
 }
 
 /// `LDAPResult` and the elements that this operation may add; gives the result code.
 fn result(content: &mut Elements<'_>, more: &[u8]) -> Result<u32, GuardError> {
-    let code = number(
-        content.expect(ENUMERATED, "a result has no code")?,
-        "a result code is out of range",
-    )?;
+    let code = number(content.expect(ENUMERATED, "a result has no code")?, "a result code is out of range")?;
     content.text("a result has no matched DN")?;
     content.text("a result has no diagnostic message")?;
     if let Some(referral) = content.optional(0xa3)? {
@@ -196,10 +180,7 @@ fn controls(message: &mut Elements<'_>) -> Result<(), GuardError> {
         let mut control = Elements(list.expect(SEQUENCE, "a control is no SEQUENCE")?);
         let oid = control.expect(OCTETS, "a control has no type")?;
         utf8(oid)?;
-        if control
-            .optional(BOOLEAN)?
-            .is_some_and(|critical| critical.len() != 1)
-        {
+        if control.optional(BOOLEAN)?.is_some_and(|critical| critical.len() != 1) {
             return Err(GuardError::Shape("the criticality of a control is no boolean"));
         }
         let value = control.optional(OCTETS)?;

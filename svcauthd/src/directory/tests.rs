@@ -40,20 +40,13 @@ fn config(file: &Path, accounts: &str) -> Config {
 }
 
 fn error(file: &Path, accounts: &str) -> String {
-    fetch(&config(file, accounts), None, Instant::now())
-        .unwrap_err()
-        .to_string()
+    fetch(&config(file, accounts), None, Instant::now()).unwrap_err().to_string()
 }
 
 #[test]
 fn an_ldif_file_is_searched_like_a_directory() {
     let file = Scratch::new("search", LDIF);
-    let fetched = fetch(
-        &config(&file.0, "base = \"ou=accounts,dc=x\""),
-        None,
-        Instant::now(),
-    )
-    .unwrap();
+    let fetched = fetch(&config(&file.0, "base = \"ou=accounts,dc=x\""), None, Instant::now()).unwrap();
     let names = |entries: &[super::Entry]| entries.iter().map(|entry| entry.dn.clone()).collect::<Vec<_>>();
     assert_eq!(names(&fetched.accounts), ["uid=deployer,ou=accounts,dc=x"]);
     assert_eq!(names(&fetched.groups), ["cn=application,ou=groups,dc=x"]);
@@ -93,10 +86,7 @@ fn a_file_that_others_could_have_written_is_refused() {
 #[test]
 fn a_fault_in_the_file_names_file_and_line() {
     let file = Scratch::new("fault", "dn: dc=x\nnonsense\n");
-    assert_eq!(
-        error(&file.0, ""),
-        format!("{}: line 2: expected \"name: value\"", file.0.display())
-    );
+    assert_eq!(error(&file.0, ""), format!("{}: line 2: expected \"name: value\"", file.0.display()));
 }
 
 #[test]
@@ -114,17 +104,11 @@ fn a_server_that_never_answers_is_left_after_the_timeout_and_the_next_one_is_ask
         panic!("no server can be used")
     };
     assert!(
-        matches!(
-            failures.as_slice(),
-            [FetchError::Timeout { seconds: 1, .. }, FetchError::Connect { .. }]
-        ),
+        matches!(failures.as_slice(), [FetchError::Timeout { seconds: 1, .. }, FetchError::Connect { .. }]),
         "{failures:?}"
     );
     assert!(start.elapsed() < Duration::from_secs(5));
     let start = Instant::now();
-    assert_eq!(
-        fetch(&config, None, start + Duration::from_millis(200)),
-        Err(FetchError::Deadline)
-    );
+    assert_eq!(fetch(&config, None, start + Duration::from_millis(200)), Err(FetchError::Deadline));
     assert!(start.elapsed() < Duration::from_secs(1));
 }

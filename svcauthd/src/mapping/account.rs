@@ -38,17 +38,11 @@ pub(super) fn read(entry: &Entry, config: &Config, local: &LocalNames) -> Result
 /// An account of `/etc/passwd` that the configuration names: the directory says who may use it, the host what it is.
 fn local_ids(name: &str, local: &LocalNames) -> Result<Ids, Fault> {
     match local.ids_of(name) {
-        Some(Ids { uid: 0, .. }) => Err(Fault::of(
-            "uid",
-            name.as_bytes(),
-            "has uid 0 on this host; root is never managed",
-        )),
+        Some(Ids { uid: 0, .. }) => {
+            Err(Fault::of("uid", name.as_bytes(), "has uid 0 on this host; root is never managed"))
+        }
         Some(ids) => Ok(ids),
-        None => Err(Fault::of(
-            "uid",
-            name.as_bytes(),
-            "is in local_accounts, but not in /etc/passwd",
-        )),
+        None => Err(Fault::of("uid", name.as_bytes(), "is in local_accounts, but not in /etc/passwd")),
     }
 }
 
@@ -59,16 +53,9 @@ fn ids(entry: &Entry, name: &str, range: IdRange, local: &LocalNames) -> Result<
     }
     let uid = id(entry, "uidNumber", range)?;
     if local.has_uid(uid) {
-        return Err(Fault::of(
-            "uidNumber",
-            uid.to_string().as_bytes(),
-            "is the uid of a user of this host",
-        ));
+        return Err(Fault::of("uidNumber", uid.to_string().as_bytes(), "is the uid of a user of this host"));
     }
-    Ok(Ids {
-        uid,
-        gid: id(entry, "gidNumber", range)?,
-    })
+    Ok(Ids { uid, gid: id(entry, "gidNumber", range)? })
 }
 
 fn id(entry: &Entry, attribute: &str, range: IdRange) -> Result<u32, Fault> {
@@ -77,11 +64,7 @@ fn id(entry: &Entry, attribute: &str, range: IdRange) -> Result<u32, Fault> {
     if range.contains(number) {
         Ok(number)
     } else {
-        Err(Fault::of(
-            attribute,
-            value,
-            format!("is outside id_range {range}, or reserved"),
-        ))
+        Err(Fault::of(attribute, value, format!("is outside id_range {range}, or reserved")))
     }
 }
 

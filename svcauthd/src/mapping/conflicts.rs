@@ -14,57 +14,27 @@ struct Claim<'a, T> {
 
 pub(super) fn accounts(entries: &mut Vec<AccountEntry>, refused: &mut Vec<Refusal>) {
     let claims = [
-        Claim {
-            what: "dn",
-            key: &|entry: &AccountEntry| Some(entry.dn.clone()),
-        },
-        Claim {
-            what: "entryUUID",
-            key: &|entry| Some(entry.id.clone()),
-        },
+        Claim { what: "dn", key: &|entry: &AccountEntry| Some(entry.dn.clone()) },
+        Claim { what: "entryUUID", key: &|entry| Some(entry.id.clone()) },
         // LDAP does not know case in names; what differs only in it was meant to be one.
-        Claim {
-            what: "uid",
-            key: &|entry| Some(entry.name.to_ascii_lowercase()),
-        },
-        Claim {
-            what: "uidNumber",
-            key: &|entry| Some(entry.uid.to_string()),
-        },
+        Claim { what: "uid", key: &|entry| Some(entry.name.to_ascii_lowercase()) },
+        Claim { what: "uidNumber", key: &|entry| Some(entry.uid.to_string()) },
     ];
     settle(entries, &claims, |entry| &entry.dn, refused);
 }
 
 pub(super) fn groups(entries: &mut Vec<GroupEntry>, refused: &mut Vec<Refusal>) {
     let claims = [
-        Claim {
-            what: "dn",
-            key: &|entry: &GroupEntry| Some(entry.dn.clone()),
-        },
-        Claim {
-            what: "entryUUID",
-            key: &|entry| Some(entry.id.clone()),
-        },
-        Claim {
-            what: "cn",
-            key: &|entry| Some(entry.name.to_ascii_lowercase()),
-        },
-        Claim {
-            what: "gidNumber",
-            key: &|entry| entry.gid.map(|gid| gid.to_string()),
-        },
+        Claim { what: "dn", key: &|entry: &GroupEntry| Some(entry.dn.clone()) },
+        Claim { what: "entryUUID", key: &|entry| Some(entry.id.clone()) },
+        Claim { what: "cn", key: &|entry| Some(entry.name.to_ascii_lowercase()) },
+        Claim { what: "gidNumber", key: &|entry| entry.gid.map(|gid| gid.to_string()) },
     ];
     settle(entries, &claims, |entry| &entry.dn, refused);
 }
 
 pub(super) fn people(entries: &mut Vec<PersonEntry>, refused: &mut Vec<Refusal>) {
-    evidence(
-        entries,
-        "ssh key",
-        |entry| &mut entry.keys,
-        String::clone,
-        refused,
-    );
+    evidence(entries, "ssh key", |entry| &mut entry.keys, String::clone, refused);
     evidence(
         entries,
         "principal",
@@ -73,18 +43,9 @@ pub(super) fn people(entries: &mut Vec<PersonEntry>, refused: &mut Vec<Refusal>)
         refused,
     );
     let claims = [
-        Claim {
-            what: "dn",
-            key: &|entry: &PersonEntry| Some(entry.dn.clone()),
-        },
-        Claim {
-            what: "entryUUID",
-            key: &|entry| Some(entry.id.clone()),
-        },
-        Claim {
-            what: "login",
-            key: &|entry| Some(entry.login.to_ascii_lowercase()),
-        },
+        Claim { what: "dn", key: &|entry: &PersonEntry| Some(entry.dn.clone()) },
+        Claim { what: "entryUUID", key: &|entry| Some(entry.id.clone()) },
+        Claim { what: "login", key: &|entry| Some(entry.login.to_ascii_lowercase()) },
     ];
     settle(entries, &claims, |entry| &entry.dn, refused);
 }
@@ -100,17 +61,10 @@ fn settle<T>(
     for claim in claims {
         for (value, owners) in owners(entries.iter().map(|entry| (claim.key)(entry))) {
             for owner in owners.iter().filter(|_| owners.len() > 1) {
-                let other = owners
-                    .iter()
-                    .find(|other| *other != owner)
-                    .and_then(|other| entries.get(*other));
-                let other = other
-                    .map(|other| super::shown(dn(other).as_bytes()))
-                    .unwrap_or_default();
+                let other = owners.iter().find(|other| *other != owner).and_then(|other| entries.get(*other));
+                let other = other.map(|other| super::shown(dn(other).as_bytes())).unwrap_or_default();
                 let why = format!("is also that of \"{other}\"; neither entry is used");
-                faults
-                    .entry(*owner)
-                    .or_insert_with(|| Fault::of(claim.what, value.as_bytes(), why));
+                faults.entry(*owner).or_insert_with(|| Fault::of(claim.what, value.as_bytes(), why));
             }
         }
     }
@@ -150,10 +104,7 @@ fn evidence(
     let mut shared: HashSet<String> = HashSet::new();
     for (index, person) in people.iter_mut().enumerate() {
         for value in values(person).iter().map(&name) {
-            if seen
-                .insert(value.clone(), index)
-                .is_some_and(|owner| owner != index)
-            {
+            if seen.insert(value.clone(), index).is_some_and(|owner| owner != index) {
                 shared.insert(value);
             }
         }
@@ -170,9 +121,7 @@ fn evidence(
             keep
         });
         let why = "is also that of another person; it proves nobody";
-        refused.extend(
-            lost.into_iter()
-                .map(|value| Fault::of(what, value.as_bytes(), why).refusal(&person.dn)),
-        );
+        refused
+            .extend(lost.into_iter().map(|value| Fault::of(what, value.as_bytes(), why).refusal(&person.dn)));
     }
 }

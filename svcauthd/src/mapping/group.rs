@@ -23,13 +23,7 @@ pub(super) fn read(
     }
     let gid = gid(entry, config, local, odd)?;
     let members = members(entry, &config.groups.member, odd);
-    Ok(GroupEntry {
-        id,
-        dn,
-        name,
-        gid,
-        members,
-    })
+    Ok(GroupEntry { id, dn, name, gid, members })
 }
 
 /// The gid, if it may be one here. One outside the range leaves a role: companies have more groups than accounts.
@@ -47,11 +41,7 @@ fn gid(
         return Err(Fault::of("gidNumber", value, "is reserved for the system"));
     }
     if local.has_gid(gid) {
-        return Err(Fault::of(
-            "gidNumber",
-            value,
-            "is the gid of a group of this host",
-        ));
+        return Err(Fault::of("gidNumber", value, "is the gid of a group of this host"));
     }
     if !config.accounts.id_range.contains(gid) {
         let range = config.accounts.id_range;
@@ -73,11 +63,7 @@ fn members(entry: &Entry, attributes: &[String], odd: &mut Vec<Fault>) -> Vec<Me
                 Some(member) => members.push(member),
                 None => {
                     first.get_or_insert_with(|| {
-                        Fault::of(
-                            attribute,
-                            value,
-                            "is no member that could be found; it is left out",
-                        )
+                        Fault::of(attribute, value, "is no member that could be found; it is left out")
                     });
                 }
             }

@@ -14,7 +14,7 @@ mod tests;
 mod values;
 
 use crate::candidate::{Candidate, Refusal};
-use crate::directory::{Entry, Fetched};
+use crate::directory::{Entry, Fetched, Kind, Sink};
 use crate::local_names::LocalNames;
 use std::collections::HashSet;
 use svcauth_core::audit::escape::for_terminal;
@@ -32,21 +32,14 @@ struct Fault {
 
 impl Fault {
     fn new(what: &str, why: impl Into<String>) -> Self {
-        Self {
-            what: what.to_owned(),
-            why: why.into(),
-        }
+        Self { what: what.to_owned(), why: why.into() }
     }
     /// A fault that shows the value.
     fn of(what: &str, value: &[u8], why: impl std::fmt::Display) -> Self {
         Self::new(what, format!("\"{}\": {why}", shown(value)))
     }
     fn refusal(self, dn: &str) -> Refusal {
-        Refusal {
-            dn: for_terminal(dn),
-            what: self.what,
-            why: self.why,
-        }
+        Refusal { dn: for_terminal(dn), what: self.what, why: self.why }
     }
 }
 
@@ -54,59 +47,69 @@ impl Fault {
 fn shown(value: &[u8]) -> String {
     let safe = svcauth_core::audit::escape::bytes_for_terminal(value.get(..4 * SHOWN).unwrap_or(value));
     let short: String = safe.chars().take(SHOWN).collect();
-    if short.len() < safe.len() || value.len() > 4 * SHOWN {
-        short + "..."
-    } else {
-        short
-    }
+    if short.len() < safe.len() || value.len() > 4 * SHOWN { short + "..." } else { short }
 }
 
 /// Everything that the entries mean, and what of them is refused.
 #[must_use]
 pub fn map(fetched: Fetched, config: &Config, local: &LocalNames) -> Candidate {
-    let mut refused = Vec::new();
-    let mut accounts = each(&fetched.accounts, &mut refused, |entry, _| {
-        account::read(entry, config, local)
-    });
-    let mut groups = each(&fetched.groups, &mut refused, |entry, odd| {
-        group::read(entry, config, local, odd)
-    });
-    conflicts::accounts(&mut accounts, &mut refused);
-    conflicts::groups(&mut groups, &mut refused);
-    // An entry that is a shared account is nobody: it must not become the person behind a session.
-    let shared: HashSet<&str> = accounts.iter().map(|account| account.id.as_str()).collect();
-    let people: Vec<&Entry> = fetched
-        .people
-        .iter()
-        .filter(|entry| entry.id_or_dn().is_none_or(|id| !shared.contains(id.as_str())))
-        .collect();
-    let mut people = each(people, &mut refused, |entry, odd| {
-        person::read(entry, &config.people, odd)
-    });
-    conflicts::people(&mut people, &mut refused);
-    Candidate {
-        server: fetched.server,
-        accounts,
-        groups,
-        people,
-        refused,
+    let mut mapper = Mapper::new(config, local);
+    let all =
+        [(Kind::Accounts, fetched.accounts), (Kind::Groups, fetched.groups), (Kind::People, fetched.people)];
+    for (kind, entries) in all {
+        entries.iter().for_each(|entry| mapper.take(kind, entry));
+    }
+    mapper.finish(fetched.server)
+}
+
+/// Maps entries while they arrive.
+#[derive(Debug)]
+pub struct Mapper<'a> {
+    config: &'a Config,
+    local: &'a LocalNames,
+    found: Candidate,
+}
+
+impl<'a> Mapper<'a> {
+    /// A mapper that has seen no entry yet.
+    #[must_use]
+    pub fn new(config: &'a Config, local: &'a LocalNames) -> Self {
+        Self { config, local, found: Candidate::default() }
+    }
+
+    /// Everything that the entries mean, when all of them were taken.
+    #[must_use]
+    pub fn finish(self, server: String) -> Candidate {
+        let Candidate { mut accounts, mut groups, mut people, mut refused, .. } = self.found;
+        conflicts::accounts(&mut accounts, &mut refused);
+        conflicts::groups(&mut groups, &mut refused);
+        // An entry that is a shared account is nobody: it must not become the person behind a session.
+        let shared: HashSet<&str> = accounts.iter().map(|account| account.id.as_str()).collect();
+        people.retain(|person| !shared.contains(person.id.as_str()));
+        conflicts::people(&mut people, &mut refused);
+        Candidate { server, accounts, groups, people, refused }
     }
 }
 
-/// Reads each entry; a fault refuses the entry, an odd value (second argument of `read`) only itself.
-fn each<'e, T>(
-    entries: impl IntoIterator<Item = &'e Entry>,
-    refused: &mut Vec<Refusal>,
-    read: impl Fn(&Entry, &mut Vec<Fault>) -> Result<T, Fault>,
-) -> Vec<T> {
-    let mut good = Vec::new();
-    for entry in entries {
-        let mut odd = Vec::new();
-        match read(entry, &mut odd) {
-            Ok(read) => good.push(read),
-            Err(fault) => odd = vec![fault],
-        }
-        refused.extend(odd.into_iter().map(|fault| fault.refusal(&entry.dn)));
+impl Sink for Mapper<'_> {
+    fn begin(&mut self) {
+        self.found = Candidate::default();
     }
-    good
+
+    /// A fault refuses the entry, an odd value only itself.
+    fn take(&mut self, kind: Kind, entry: &Entry) {
+        let mut odd = Vec::new();
+        let (config, local, found) = (self.config, self.local, &mut self.found);
+        let read = match kind {
+            Kind::Accounts => account::read(entry, config, local).map(|account| found.accounts.push(account)),
+            Kind::Groups => group::read(entry, config, local, &mut odd).map(|group| found.groups.push(group)),
+            Kind::People => {
+                person::read(entry, &config.people, &mut odd).map(|person| found.people.push(person))
+            }
+        };
+        if let Err(fault) = read {
+            odd = vec![fault];
+        }
+        found.refused.extend(odd.into_iter().map(|fault| fault.refusal(&entry.dn)));
+    }
 }

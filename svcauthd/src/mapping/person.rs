@@ -51,10 +51,7 @@ fn keys(entry: &Entry, attributes: &[String], odd: &mut Vec<Fault>) -> Vec<Strin
 /// `altSecurityIdentities` holds X.509 and Kerberos names as well; only `SSHKey:` values are keys.
 fn is_meant_as_key(attribute: &str, value: &[u8]) -> bool {
     !attribute.eq_ignore_ascii_case("altSecurityIdentities")
-        || value
-            .trim_ascii()
-            .get(..7)
-            .is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"SSHKey:"))
+        || value.trim_ascii().get(..7).is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"SSHKey:"))
 }
 
 /// The principals, each once; always with their realm, because a bare name would be anybody's.

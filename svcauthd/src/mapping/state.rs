@@ -53,11 +53,9 @@ fn locked(entry: &Entry) -> Result<(bool, bool), Fault> {
         {
             Ok((true, false))
         }
-        Some(value) => Err(Fault::of(
-            "pwdAccountLockedTime",
-            value,
-            "expected a time such as 20250131120000Z",
-        )),
+        Some(value) => {
+            Err(Fault::of("pwdAccountLockedTime", value, "expected a time such as 20250131120000Z"))
+        }
     }
 }
 
@@ -67,11 +65,7 @@ fn expires(entry: &Entry) -> Result<Option<u64>, Fault> {
         None | Some(b"-1") => Ok(None),
         Some(value) => match parse_id(value) {
             Some(days) => Ok(Some(u64::from(days) * DAY)),
-            None => Err(Fault::of(
-                "shadowExpire",
-                value,
-                "expected a number of days since 1970, or -1",
-            )),
+            None => Err(Fault::of("shadowExpire", value, "expected a number of days since 1970, or -1")),
         },
     }
 }

@@ -19,10 +19,7 @@ pub(super) fn one<'e>(entry: &'e Entry, name: &str) -> Result<Option<&'e [u8]>, 
     match entry.values(&name.to_ascii_lowercase()) {
         [] => Ok(None),
         [one] => Ok(Some(one)),
-        several => Err(Fault::new(
-            name,
-            format!("has {} values; one is expected", several.len()),
-        )),
+        several => Err(Fault::new(name, format!("has {} values; one is expected", several.len()))),
     }
 }
 
@@ -45,11 +42,7 @@ pub(super) fn name(
             let same = |value: &&Vec<u8>| {
                 std::str::from_utf8(value).is_ok_and(|text| Some(text.to_lowercase()) == naming)
             };
-            several
-                .iter()
-                .find(same)
-                .map(Vec::as_slice)
-                .map_or_else(|| required(entry, name), Ok)?
+            several.iter().find(same).map(Vec::as_slice).map_or_else(|| required(entry, name), Ok)?
         }
         _ => required(entry, name)?,
     };
@@ -79,11 +72,7 @@ pub(super) fn path(entry: &Entry, name: &str) -> Result<Option<String>, Fault> {
     if ok {
         Ok(Some(path))
     } else {
-        Err(Fault::of(
-            name,
-            path.as_bytes(),
-            "expected an absolute path below /, without . and ..",
-        ))
+        Err(Fault::of(name, path.as_bytes(), "expected an absolute path below /, without . and .."))
     }
 }
 

@@ -58,48 +58,24 @@ fn an_account_is_taken_over_as_it_is_written() {
     );
     let candidate = mapped(&text, "", "");
     assert_eq!(refusals(&candidate), [] as [&str; 0]);
-    let [account] = candidate.accounts.as_slice() else {
-        panic!("one account")
-    };
-    assert_eq!(
-        (account.dn.as_str(), account.name.as_str()),
-        ("uid=deployer,ou=accounts", "deployer")
-    );
+    let [account] = candidate.accounts.as_slice() else { panic!("one account") };
+    assert_eq!((account.dn.as_str(), account.name.as_str()), ("uid=deployer,ou=accounts", "deployer"));
     assert_eq!(account.id, "5b2b1a9a-3c4d-103e-8f00-0123456789ab");
     assert_eq!((account.uid, account.gid), (7001, 7001));
     assert_eq!(
-        (
-            account.gecos.as_str(),
-            account.home.as_str(),
-            account.shell.as_str()
-        ),
+        (account.gecos.as_str(), account.home.as_str(), account.shell.as_str()),
         ("Deployment", "/srv/deployer", "/bin/sh")
     );
     assert_eq!(account.member_of, ["cn=app,dc=x"]);
-    assert_eq!(
-        (account.disabled, account.expires),
-        (false, Some(20_000 * 86_400))
-    );
+    assert_eq!((account.disabled, account.expires), (false, Some(20_000 * 86_400)));
 }
 
 #[test]
 fn what_an_account_leaves_out_comes_from_the_configuration() {
-    let candidate = mapped(
-        &format!("dn: uid=deployer\n{ACCOUNT}cn: De:ployer\ncn: Deployer\n"),
-        "",
-        "",
-    );
-    let [account] = candidate.accounts.as_slice() else {
-        panic!("one account")
-    };
-    assert_eq!(
-        (account.home.as_str(), account.shell.as_str()),
-        ("/home/deployer", "/bin/bash")
-    );
-    assert_eq!(
-        (account.id.as_str(), account.gecos.as_str()),
-        ("uid=deployer", "Deployer")
-    );
+    let candidate = mapped(&format!("dn: uid=deployer\n{ACCOUNT}cn: De:ployer\ncn: Deployer\n"), "", "");
+    let [account] = candidate.accounts.as_slice() else { panic!("one account") };
+    assert_eq!((account.home.as_str(), account.shell.as_str()), ("/home/deployer", "/bin/bash"));
+    assert_eq!((account.id.as_str(), account.gecos.as_str()), ("uid=deployer", "Deployer"));
 }
 
 #[test]
@@ -125,16 +101,10 @@ fn ids_that_no_directory_may_hand_out_are_refused_and_none_is_truncated() {
     ] {
         for (attribute, other) in [("uidNumber", "gidNumber"), ("gidNumber", "uidNumber")] {
             let refusal = account_refusal(&format!("uid: x\n{attribute}: {id}\n{other}: 7001\n"));
-            assert!(
-                refusal.starts_with(&format!("uid=x | {attribute} | \"{id}\": is ")),
-                "{refusal}"
-            );
+            assert!(refusal.starts_with(&format!("uid=x | {attribute} | \"{id}\": is ")), "{refusal}");
         }
     }
-    assert_eq!(
-        account_refusal("uid: x\ngidNumber: 7001\n"),
-        "uid=x | uidNumber | is missing"
-    );
+    assert_eq!(account_refusal("uid: x\ngidNumber: 7001\n"), "uid=x | uidNumber | is missing");
     assert_eq!(
         account_refusal("uid: x\nuidNumber: 7001\nuidNumber: 7002\n"),
         "uid=x | uidNumber | has 2 values; one is expected"
@@ -147,28 +117,14 @@ fn ids_that_no_directory_may_hand_out_are_refused_and_none_is_truncated() {
 
 #[test]
 fn names_of_this_host_and_names_that_are_none_are_refused() {
-    for name in [
-        "root", "ROOT", "postgres", "Postgres", "a:b", "../x", "-x", "0day", "a b", "a$", "\u{e4}",
-    ] {
+    for name in ["root", "ROOT", "postgres", "Postgres", "a:b", "../x", "-x", "0day", "a b", "a$", "\u{e4}"] {
         let refusal = account_refusal(&format!("uid: {name}\nuidNumber: 7001\ngidNumber: 7001\n"));
-        assert!(
-            refusal.starts_with(&format!("uid=x | uid | \"{name}\": ")),
-            "{refusal}"
-        );
+        assert!(refusal.starts_with(&format!("uid=x | uid | \"{name}\": ")), "{refusal}");
     }
     let newline = account_refusal("uid:: YQpi\nuidNumber: 7001\n");
-    assert_eq!(
-        newline,
-        "uid=x | uid | \"a\\x0ab\": the name holds a character that is not allowed in it"
-    );
+    assert_eq!(newline, "uid=x | uid | \"a\\x0ab\": the name holds a character that is not allowed in it");
     let long = account_refusal(&format!("uid: {}\nuidNumber: 7001\n", "a".repeat(4000)));
-    assert_eq!(
-        long,
-        format!(
-            "uid=x | uid | \"{}...\": the name is longer than 32 bytes",
-            "a".repeat(80)
-        )
-    );
+    assert_eq!(long, format!("uid=x | uid | \"{}...\": the name is longer than 32 bytes", "a".repeat(80)));
 }
 
 #[test]
@@ -183,10 +139,7 @@ fn fields_that_would_break_a_passwd_line_are_refused() {
         ("loginShell", "/bin/sh\u{1b}[0m"),
     ] {
         let refusal = account_refusal(&format!("{ACCOUNT}{attribute}: {value}\n"));
-        assert!(
-            refusal.starts_with(&format!("uid=x | {attribute} | \"")),
-            "{refusal}"
-        );
+        assert!(refusal.starts_with(&format!("uid=x | {attribute} | \"")), "{refusal}");
         assert!(!refusal.contains('\u{1b}'));
     }
     assert!(account_refusal(&format!("{ACCOUNT}loginShell:: L2Jpbi9zaAovYg==\n")).contains("\\x0a"));
@@ -207,11 +160,7 @@ fn disabled_locked_and_expired_are_understood_or_the_entry_is_refused() {
         ("shadowExpire: 1", false, Some(86_400)),
     ] {
         let candidate = mapped(&format!("dn: uid=x\n{ACCOUNT}{line}\n"), "", "");
-        let found: Vec<_> = candidate
-            .accounts
-            .iter()
-            .map(|a| (a.disabled, a.expires))
-            .collect();
+        let found: Vec<_> = candidate.accounts.iter().map(|a| (a.disabled, a.expires)).collect();
         assert_eq!(found, [(disabled, expires)], "{line}");
     }
     for line in [
@@ -234,11 +183,7 @@ fn a_local_account_keeps_its_own_ids_and_root_is_never_one() {
     let config = "[accounts]\nlocal_accounts = [\"postgres\", \"toor\", \"ghost\"]";
     let text = "dn: uid=postgres\nuid: postgres\nuidNumber: 0\n\ndn: uid=toor\nuid: toor\n\ndn: uid=ghost\nuid: ghost\nuidNumber: 7001\ngidNumber: 7001\n";
     let candidate = mapped_with(text, "", "", config);
-    let found: Vec<_> = candidate
-        .accounts
-        .iter()
-        .map(|a| (a.name.as_str(), a.uid, a.gid))
-        .collect();
+    let found: Vec<_> = candidate.accounts.iter().map(|a| (a.name.as_str(), a.uid, a.gid)).collect();
     assert_eq!(found, [("postgres", 105, 110)]);
     assert_eq!(
         refusals(&candidate),

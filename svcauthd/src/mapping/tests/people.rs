@@ -15,28 +15,10 @@ fn groups_of_this_host_are_refused_and_foreign_gids_leave_a_role() {
         dn: cn=role,dc=x\ncn: role\n\ndn: cn=far,dc=x\ncn: Far Away\ngidNumber: 20001\n\ndn: cn=sudo,dc=x\ncn: Sudo\ngidNumber: 7101\n\n\
         dn: cn=wheel,dc=x\ncn: wheel\ngidNumber: 0\n\ndn: cn=staff2,dc=x\ncn: staff2\ngidNumber: 7600\n\ndn: cn=odd,dc=x\ncn: odd\nmemberUid: a b\nmemberUid: c d\nmemberUid: dave\n";
     let candidate = mapped("", text, "");
-    let found: Vec<_> = candidate
-        .groups
-        .iter()
-        .map(|g| (g.name.as_str(), g.gid, g.members.len()))
-        .collect();
-    assert_eq!(
-        found,
-        [
-            ("app", Some(7100), 2),
-            ("role", None, 0),
-            ("Far Away", None, 0),
-            ("odd", None, 1)
-        ]
-    );
+    let found: Vec<_> = candidate.groups.iter().map(|g| (g.name.as_str(), g.gid, g.members.len())).collect();
+    assert_eq!(found, [("app", Some(7100), 2), ("role", None, 0), ("Far Away", None, 0), ("odd", None, 1)]);
     let members = candidate.groups.first().map(|group| group.members.clone());
-    assert_eq!(
-        members,
-        Some(vec![
-            Member::Dn("uid=bob,dc=x".into()),
-            Member::Login("carol".into())
-        ])
-    );
+    assert_eq!(members, Some(vec![Member::Dn("uid=bob,dc=x".into()), Member::Login("carol".into())]));
     assert_eq!(
         refusals(&candidate),
         [
@@ -57,9 +39,7 @@ fn a_bad_key_does_not_hide_the_good_ones() {
          krbPrincipalName: bob@EXAMPLE.COM\nkrbPrincipalName: bob\nuserPrincipalName: bob@example.com\n"
     );
     let candidate = mapped("", "", &text);
-    let [bob] = candidate.people.as_slice() else {
-        panic!("one person")
-    };
+    let [bob] = candidate.people.as_slice() else { panic!("one person") };
     assert_eq!(bob.fingerprints().len(), 1);
     assert!(bob.keys.iter().all(|key| key.starts_with("SHA256:")));
     assert_eq!(bob.principals, ["bob@EXAMPLE.COM", "bob@example.com"]);
@@ -75,20 +55,10 @@ fn two_entries_that_claim_one_thing_get_neither() {
         "dn: uid=x,ou=1\nuid: x\nsshPublicKey: {KEY}\n\ndn: uid=y,ou=1\nuid: y\nsshPublicKey: {KEY} copy\nkrbPrincipalName: y@R\n\ndn: uid=z,ou=1\nuid: z\n\ndn: uid=z,ou=2\nuid: Z\n"
     );
     let candidate = mapped(accounts, groups, &people);
-    assert_eq!(
-        candidate
-            .accounts
-            .iter()
-            .map(|a| a.name.as_str())
-            .collect::<Vec<_>>(),
-        ["e"]
-    );
+    assert_eq!(candidate.accounts.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(), ["e"]);
     assert_eq!(candidate.groups.len(), 0);
-    let people: Vec<_> = candidate
-        .people
-        .iter()
-        .map(|p| (p.login.as_str(), p.keys.len(), p.principals.len()))
-        .collect();
+    let people: Vec<_> =
+        candidate.people.iter().map(|p| (p.login.as_str(), p.keys.len(), p.principals.len())).collect();
     assert_eq!(people, [("x", 0, 0), ("y", 0, 1)]);
     assert_eq!(candidate.refused.len(), 4 + 4 + 2 + 2);
     let all = refusals(&candidate);
@@ -105,35 +75,15 @@ fn a_shared_account_never_becomes_the_person_behind_a_session() {
     let both = format!("{account}\n{human}");
     let candidate = mapped(&both, "", &both);
     assert_eq!(candidate.accounts.len(), 1);
-    assert_eq!(
-        candidate
-            .people
-            .iter()
-            .map(|p| p.login.as_str())
-            .collect::<Vec<_>>(),
-        ["bob"]
-    );
+    assert_eq!(candidate.people.iter().map(|p| p.login.as_str()).collect::<Vec<_>>(), ["bob"]);
 }
 
 #[test]
 fn an_attribute_may_have_several_names_of_which_the_dn_picks_one() {
-    let candidate = mapped(
-        "",
-        "",
-        "dn: uid=Bob,dc=x\nuid: robert\nuid: bob\n\ndn: cn=c,dc=x\nuid: c1\nuid: c2\n",
-    );
-    assert_eq!(
-        candidate
-            .people
-            .iter()
-            .map(|p| p.login.as_str())
-            .collect::<Vec<_>>(),
-        ["bob"]
-    );
-    assert_eq!(
-        refusals(&candidate),
-        ["cn=c,dc=x | uid | has 2 values; one is expected"]
-    );
+    let candidate =
+        mapped("", "", "dn: uid=Bob,dc=x\nuid: robert\nuid: bob\n\ndn: cn=c,dc=x\nuid: c1\nuid: c2\n");
+    assert_eq!(candidate.people.iter().map(|p| p.login.as_str()).collect::<Vec<_>>(), ["bob"]);
+    assert_eq!(refusals(&candidate), ["cn=c,dc=x | uid | has 2 values; one is expected"]);
 }
 
 #[test]
@@ -149,14 +99,7 @@ fn a_hundred_thousand_accounts_are_mapped_in_moments() {
     let accounts = entries(&text);
     let config = Config::parse("[directory]\nkind = \"ldif\"\n[accounts]\nid_range = \"100000-299999\"\n[[access]]\naccounts = [\"*\"]\nroles = []\n").unwrap();
     let start = Instant::now();
-    let candidate = map(
-        Fetched {
-            accounts,
-            ..Fetched::default()
-        },
-        &config,
-        &LocalNames::default(),
-    );
+    let candidate = map(Fetched { accounts, ..Fetched::default() }, &config, &LocalNames::default());
     assert_eq!((candidate.accounts.len(), candidate.refused.len()), (100_000, 0));
     // Generous, because tests are built without optimisation and run beside each other; quadratic time would take minutes.
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
@@ -169,10 +112,6 @@ fn a_locked_person_is_locked_until_the_directory_takes_it_back() {
         "",
         "dn: uid=a\nuid: a\npwdAccountLockedTime: 20250131120000Z\n\ndn: uid=b\nuid: b\npwdAccountLockedTime: 000001010000Z\n",
     );
-    let found: Vec<_> = people
-        .people
-        .iter()
-        .map(|p| (p.disabled, p.locked_until))
-        .collect();
+    let found: Vec<_> = people.people.iter().map(|p| (p.disabled, p.locked_until)).collect();
     assert_eq!(found, [(false, Some(u64::MAX)), (true, Some(u64::MAX))]);
 }
