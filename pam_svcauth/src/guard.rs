@@ -9,8 +9,8 @@ use pam::module::PamHandle;
 use svcauth_core::policy::Reason;
 
 use crate::answer::Answer;
-use crate::record;
 use crate::request::Request;
+use crate::{record, session};
 
 /// A phase: what it is asked, and what it answers.
 pub(crate) type Phase = fn(&mut PamHandle, &Request) -> Answer;
@@ -35,6 +35,15 @@ pub(crate) fn answer(pamh: &mut PamHandle, flags: PamFlag, phase: Phase) -> PamR
         let _ = caught(|| tell(pamh));
     }
     answer.code()
+}
+
+/// Ends what the handle has open, whatever the user is called by now. Nobody is let in here, so nobody is refused.
+pub(crate) fn end(pamh: &PamHandle) -> PamResultCode {
+    silence_panics();
+    match caught(|| session::end_open(pamh)) {
+        Some(true) => Answer::Granted.code(),
+        Some(false) | None => Answer::NotOurs.code(),
+    }
 }
 
 /// The user learns that much and no more; the administrator reads the audit record. Whatever the conversation does or
@@ -66,20 +75,5 @@ fn silence_panics() {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::caught;
-
-    struct Bomb;
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            std::panic::panic_any("while dropping");
-        }
-    }
-
-    #[test]
-    fn a_panic_is_caught_whatever_it_carries() {
-        assert_eq!(caught(|| 7), Some(7));
-        assert_eq!(caught(|| -> i32 { std::panic::panic_any("text") }), None);
-        assert_eq!(caught(|| -> i32 { std::panic::panic_any(Bomb) }), None);
-    }
-}
+#[path = "guard_ffi_tests.rs"]
+mod tests;

@@ -42,17 +42,11 @@ pub(crate) struct Proof {
 
 impl Identified {
     pub(crate) fn nobody(reason: Reason, proof: Proof) -> Self {
-        Self {
-            who: Who::Nobody(reason),
-            proof,
-        }
+        Self { who: Who::Nobody(reason), proof }
     }
 
     pub(crate) fn nobody_because(reason: Reason, detail: String) -> Self {
-        let proof = Proof {
-            detail: Some(detail),
-            ..Proof::default()
-        };
+        let proof = Proof { detail: Some(detail), ..Proof::default() };
         Self::nobody(reason, proof)
     }
 
@@ -89,14 +83,8 @@ pub(crate) fn invoker(managed: &Managed, request: &Request, boot_id: &str) -> Re
         return Ok(Identified::nobody_because(Reason::NoOrigin, detail));
     };
     if managed.snapshot.account(ruser)?.is_none() {
-        let proof = Proof {
-            evidence: Some(Evidence::Invoker),
-            ..Proof::default()
-        };
-        return Ok(Identified {
-            who: Who::Person(Box::new(person_called(managed, ruser)?)),
-            proof,
-        });
+        let proof = Proof { evidence: Some(Evidence::Invoker), ..Proof::default() };
+        return Ok(Identified { who: Who::Person(Box::new(person_called(managed, ruser)?)), proof });
     }
     match Registry::open().and_then(|registry| registry.around_caller(boot_id)) {
         Ok(around) => inherited(managed, ruser, around),
@@ -113,10 +101,7 @@ pub(crate) fn stranger(request: &Request) -> Identified {
 /// The origin of the sessions that made this process the calling account. Root is not handed on: a process of an account
 /// is not the superuser, whoever started it.
 fn inherited(managed: &Managed, caller: &str, around: Vec<Session>) -> Result<Identified, Invalid> {
-    let as_caller: Vec<Session> = around
-        .into_iter()
-        .filter(|session| session.account == caller)
-        .collect();
+    let as_caller: Vec<Session> = around.into_iter().filter(|session| session.account == caller).collect();
     let Some(first) = as_caller.first() else {
         let detail = format!("{caller} is an account, and no session of it is around this call");
         return Ok(Identified::nobody_because(Reason::NoOrigin, detail));
@@ -124,18 +109,10 @@ fn inherited(managed: &Managed, caller: &str, around: Vec<Session>) -> Result<Id
     let chain = chain_of(&as_caller);
     if as_caller.iter().any(|session| session.origin != first.origin) {
         let detail = "the sessions around this call have different origins".to_owned();
-        let proof = Proof {
-            chain,
-            detail: Some(detail),
-            ..Proof::default()
-        };
+        let proof = Proof { chain, detail: Some(detail), ..Proof::default() };
         return Ok(Identified::nobody(Reason::AmbiguousOrigin, proof));
     }
-    let proof = Proof {
-        evidence: Some(Evidence::Inherited),
-        chain,
-        ..Proof::of_session(first)
-    };
+    let proof = Proof { evidence: Some(Evidence::Inherited), chain, ..Proof::of_session(first) };
     let who = match &first.origin {
         SessionOrigin::Person(login) => Who::Person(Box::new(person_called(managed, login)?)),
         SessionOrigin::Root => Who::Nobody(Reason::NoOrigin),

@@ -80,13 +80,8 @@ fn by_certificate<R: ReadAt>(
     if !policy.trusted_ca.contains(&certificate.ca) {
         return Ok(Identified::nobody(Reason::UntrustedCa, proof));
     }
-    let template = policy
-        .key_id
-        .as_deref()
-        .and_then(|text| KeyIdTemplate::parse(text).ok());
-    let login = template
-        .as_ref()
-        .and_then(|template| template.login(&certificate.key_id));
+    let template = policy.key_id.as_deref().and_then(|text| KeyIdTemplate::parse(text).ok());
+    let login = template.as_ref().and_then(|template| template.login(&certificate.key_id));
     let known = match login {
         Some(login) => snapshot.person(login)?,
         None => None,
@@ -95,11 +90,8 @@ fn by_certificate<R: ReadAt>(
 }
 
 fn by_principal<R: ReadAt>(snapshot: &AccessSnapshot<R>, principal: &str) -> Result<Identified, Invalid> {
-    let proof = Proof {
-        evidence: Some(Evidence::Gssapi),
-        principal: Some(principal.to_owned()),
-        ..Proof::default()
-    };
+    let proof =
+        Proof { evidence: Some(Evidence::Gssapi), principal: Some(principal.to_owned()), ..Proof::default() };
     let known = snapshot.person_by_principal(principal)?;
     Ok(known_or(known, Reason::UnknownPrincipal, proof))
 }

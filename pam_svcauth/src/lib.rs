@@ -58,7 +58,7 @@ impl PamHooks for Svcauth {
         guard::answer(pamh, flags, session::establish)
     }
 
-    fn sm_close_session(pamh: &mut PamHandle, _args: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
-        guard::answer(pamh, flags, session::close)
+    fn sm_close_session(pamh: &mut PamHandle, _args: Vec<&CStr>, _flags: PamFlag) -> PamResultCode {
+        guard::end(pamh)
     }
 }

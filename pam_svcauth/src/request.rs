@@ -50,13 +50,8 @@ impl Request {
         let user = pamh.get_item::<UserItem<'_>>().ok().flatten();
         Self {
             user: user.map_or(User::Missing, |name| User::from(name.0)),
-            service: text(
-                pamh.get_item::<ServiceItem<'_>>()
-                    .ok()
-                    .flatten()
-                    .map(|item| item.0),
-            )
-            .unwrap_or_default(),
+            service: text(pamh.get_item::<ServiceItem<'_>>().ok().flatten().map(|item| item.0))
+                .unwrap_or_default(),
             rhost: text(pamh.get_item::<RHost<'_>>().ok().flatten().map(|item| item.0)),
             ruser: text(pamh.get_item::<RUser<'_>>().ok().flatten().map(|item| item.0)),
             tty: text(pamh.get_item::<Tty<'_>>().ok().flatten().map(|item| item.0)),
@@ -111,8 +106,7 @@ impl From<&CStr> for User {
 
 /// An empty item says as little as none (login sets `PAM_RHOST` to "").
 fn text(item: Option<&CStr>) -> Option<String> {
-    item.filter(|text| !text.is_empty())
-        .map(|text| text.to_string_lossy().into_owned())
+    item.filter(|text| !text.is_empty()).map(|text| text.to_string_lossy().into_owned())
 }
 
 /// An address; a link-local one may carry its interface, as in `fe80::1%eth0`.

@@ -51,12 +51,7 @@ pub(crate) fn open(pamh: &mut PamHandle, request: &Request) -> Answer {
     }
     let hosts = host_names();
     let record = record::of_request(request, &hosts);
-    let mut case = Case {
-        request,
-        clock,
-        hosts,
-        record,
-    };
+    let mut case = Case { request, clock, hosts, record };
     let outcome = match target {
         Target::Unmanaged => return Answer::NotOurs,
         Target::Unusable(unusable) => case.without_snapshot(unusable),
@@ -79,17 +74,8 @@ pub(crate) fn establish(pamh: &mut PamHandle, request: &Request) -> Answer {
     Answer::Granted
 }
 
-/// Records the end of the session and removes its entry.
-pub(crate) fn close(pamh: &mut PamHandle, _request: &Request) -> Answer {
-    if end_open(pamh) {
-        Answer::Granted
-    } else {
-        Answer::NotOurs
-    }
-}
-
-/// Ends the session that this handle has open, if any.
-fn end_open(pamh: &PamHandle) -> bool {
+/// Ends the session that this handle has open, if any: its record, and its entry in the registry.
+pub(crate) fn end_open(pamh: &PamHandle) -> bool {
     let Some(open) = ffi::open(pamh).filter(|open| !open.ended.replace(true)) else {
         return false;
     };
@@ -107,11 +93,7 @@ impl Case<'_> {
         if self.request.is_by_root() {
             let mut identified = self.superuser();
             identified.proof.detail = Some(unusable.detail);
-            return Outcome {
-                identified,
-                decision: Decision::Allow,
-                needs_audit: false,
-            };
+            return Outcome { identified, decision: Decision::Allow, needs_audit: false };
         }
         Outcome {
             identified: Identified::nobody_because(unusable.reason, unusable.detail),
@@ -183,13 +165,10 @@ impl Case<'_> {
     /// Registers, records, keeps: whatever fails undoes what came before it.
     fn admit(&mut self, pamh: &mut PamHandle, outcome: &Outcome) -> Result<(), (Reason, String)> {
         let failed = |detail: String| (Reason::InternalError, detail);
-        let session = self
-            .session(&outcome.identified)
-            .ok_or_else(|| failed("/proc is not mounted".to_owned()))?;
+        let session =
+            self.session(&outcome.identified).ok_or_else(|| failed("/proc is not mounted".to_owned()))?;
         let registry = Registry::open().map_err(|error| failed(error.to_string()))?;
-        registry
-            .register(&session)
-            .map_err(|error| failed(error.to_string()))?;
+        registry.register(&session).map_err(|error| failed(error.to_string()))?;
         self.record.session = Some(session.id.clone());
         let recorded = match record::allow(&mut self.record) {
             Err(error) if outcome.needs_audit => Err((Reason::AuditUnavailable, error.to_string())),
@@ -256,19 +235,14 @@ impl Case<'_> {
 /// Unique on this host without asking for randomness: the boot, the process, the nanosecond.
 fn session_id(boot_id: &str, pid: u32) -> String {
     let boot: String = boot_id.chars().take_while(char::is_ascii_hexdigit).collect();
-    let nanos = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos());
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     format!("{boot}-{pid:x}-{nanos:x}")
 }
 
 /// Keeps the session for the phases to come and puts its environment.
 fn keep(pamh: &mut PamHandle, session: Session) -> Result<(), ()> {
     let lines = environment(&session);
-    let open = Open {
-        session,
-        ended: Cell::new(false),
-    };
+    let open = Open { session, ended: Cell::new(false) };
     ffi::keep_open(pamh, open).map_err(|_| ())?;
     put(pamh, lines);
     Ok(())
@@ -279,10 +253,7 @@ fn environment(session: &Session) -> [String; 2] {
         SessionOrigin::Person(login) => login.as_str(),
         SessionOrigin::Root => "root",
     };
-    [
-        format!("SVCAUTH_ORIGIN={origin}"),
-        format!("SVCAUTH_SESSION={}", session.id),
-    ]
+    [format!("SVCAUTH_ORIGIN={origin}"), format!("SVCAUTH_SESSION={}", session.id)]
 }
 
 fn put(pamh: &mut PamHandle, lines: [String; 2]) {

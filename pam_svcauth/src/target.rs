@@ -48,13 +48,7 @@ impl Managed {
         source: Source,
         clock: &Clock,
     ) -> Circumstances<'a> {
-        Circumstances {
-            service,
-            hosts,
-            source,
-            now: clock.wall,
-            age: self.age,
-        }
+        Circumstances { service, hosts, source, now: clock.wall, age: self.age }
     }
 
     pub(crate) fn needs_audit(&self) -> bool {
@@ -69,11 +63,7 @@ pub(crate) fn look_up(user: &User, clock: &Clock) -> Target {
         User::NotText => None,
         User::Missing => {
             let detail = "the application did not set PAM_USER".to_owned();
-            return Target::Unusable(Unusable {
-                reason: Reason::InternalError,
-                uid: None,
-                detail,
-            });
+            return Target::Unusable(Unusable { reason: Reason::InternalError, uid: None, detail });
         }
     };
     match open_access() {
@@ -97,12 +87,7 @@ fn in_snapshot(
     };
     let policy = snapshot.policy()?;
     let age = confirmed::age(snapshot.header(), clock);
-    Ok(Some(Managed {
-        snapshot,
-        policy,
-        account,
-        age,
-    }))
+    Ok(Some(Managed { snapshot, policy, account, age }))
 }
 
 /// Without a snapshot only root-owned, static data may say that an account is not managed.
@@ -118,9 +103,5 @@ fn without_snapshot(name: Option<&str>, reason: Reason, why: &SnapshotError) -> 
         Known::ByConfig(_) | Known::Nothing => reason,
         Known::ByLastConfig(_) | Known::Unreadable => Reason::ConfigInvalid,
     };
-    Target::Unusable(Unusable {
-        reason,
-        uid,
-        detail: format!("{}: {why}", paths::ACCESS_SNAPSHOT),
-    })
+    Target::Unusable(Unusable { reason, uid, detail: format!("{}: {why}", paths::ACCESS_SNAPSHOT) })
 }

@@ -5,10 +5,11 @@ mod support;
 
 use std::fs;
 
+use nix::unistd::{Uid, setresuid};
 use support::ffi::{Item, Phase, SILENT, Talk};
 use support::login::{Login, assert_others_untouched};
 use support::site::{BOB, CAROL};
-use support::world::{DENIED, IGNORE, SESSIONS, SNAPSHOT, SUCCESS, in_world};
+use support::world::{DENIED, IGNORE, SESSIONS, SNAPSHOT, SUCCESS, in_world, skipped};
 
 /// The value of a word in a record.
 fn value<'a>(record: &'a str, key: &str) -> Option<&'a str> {
@@ -138,6 +139,21 @@ fn root_as_a_caller_gets_in_and_is_recorded_whatever_the_state() {
 }
 
 #[test]
+fn nobody_is_root_by_name_alone() {
+    in_world("nobody_is_root_by_name_alone", |world| {
+        let su = Login::by("su", "root", "deployer");
+        assert_eq!(su.run(world).open, SUCCESS);
+        let [alice, root] = [1001, 0].map(Uid::from_raw);
+        if setresuid(alice, root, root).is_err() {
+            return skipped("nobody_is_root_by_name_alone", "this user namespace has one user");
+        }
+        let answers = su.run(world);
+        assert_eq!(answers.open, DENIED, "{answers:?}");
+        assert!(answers.records[0].contains("reason=not_in_role"), "{answers:?}");
+    });
+}
+
+#[test]
 fn what_root_started_does_not_hand_root_on() {
     in_world("what_root_started_does_not_hand_root_on", |world| {
         let outer = Login::by("su", "root", "deployer").start(world);
@@ -183,6 +199,13 @@ fn the_user_of_the_moment_decides_and_a_phase_left_out_changes_nothing() {
         world.records();
         assert_eq!(handle.run(Phase::Close, 0), SUCCESS);
         assert!(world.records()[0].starts_with("end account=deployer origin=bob"));
+        // Even renamed to root: what began ends.
+        let handle = ssh.start(world);
+        ssh.complete(&handle);
+        assert_eq!(handle.run(Phase::Open, 0), SUCCESS);
+        handle.set(Item::User, Some(c"root"));
+        assert_eq!(handle.run(Phase::Close, 0), SUCCESS);
+        assert_eq!(world.sessions(), Vec::<String>::new());
         // Renamed between the phases: the last name counts.
         for (first, last, account, open) in [
             (c"alice", c"orphan", IGNORE, DENIED),

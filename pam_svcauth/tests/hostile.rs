@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use support::ffi::{Item, Phase};
+use support::ffi::{Handle, Item, Phase};
 use support::login::{Answers, Login, assert_others_untouched};
 use support::site::{BOB, CAROL, Site};
 use support::world::{CONFIG_FILE, DENIED, IGNORE, LAST_MANAGED, SNAPSHOT, SUCCESS, World, in_world};
@@ -18,6 +18,9 @@ use svcauth_core::policy::AuditMode;
 
 /// Longer than any phase may take.
 const BOUND: Duration = Duration::from_millis(500);
+
+/// PAM_SYSTEM_ERR: libpam's own answer when it has no descriptor left for the kernel's audit log.
+const LIBPAM: i32 = 4;
 
 /// Runs a login within the bound.
 fn timed(world: &World, login: &Login, state: &str) -> Answers {
@@ -145,6 +148,15 @@ fn the_configuration_keeps_accounts_managed_and_without_it_what_it_last_said() {
     });
 }
 
+fn assert_passes_at_once(handle: &Handle, state: &str) {
+    for account in [c"root", c"alice"] {
+        handle.set(Item::User, Some(account));
+        let start = Instant::now();
+        assert_eq!(handle.run(Phase::Open, 0), IGNORE, "{state}: {account:?}");
+        assert!(start.elapsed() < BOUND / 10, "{state}: {account:?} waits");
+    }
+}
+
 #[test]
 fn without_a_log_a_required_audit_refuses_and_one_of_best_effort_does_not_and_neither_waits() {
     in_world(
@@ -174,12 +186,7 @@ fn without_a_log_a_required_audit_refuses_and_one_of_best_effort_does_not_and_ne
                     let handle = carol.start(world);
                     carol.complete(&handle);
                     assert_eq!(handle.run(Phase::Open, 0), DENIED, "{audit:?} {state}");
-                    for account in [c"root", c"alice"] {
-                        handle.set(Item::User, Some(account));
-                        let start = Instant::now();
-                        assert_eq!(handle.run(Phase::Open, 0), IGNORE, "{audit:?} {state}");
-                        assert!(start.elapsed() < BOUND / 10, "{audit:?} {state}: {account:?} waits");
-                    }
+                    assert_passes_at_once(&handle, state);
                 }
             }
             // As soon as somebody listens again, what could not be told is: the refusal names its reason.
@@ -213,9 +220,9 @@ fn a_caller_who_leaves_no_descriptors_or_file_sizes_gets_nowhere_and_crashes_not
             setrlimit(Resource::RLIMIT_NOFILE, limit, 4096).unwrap();
             let [deployer, alice, root] = handles.each_ref().map(|handle| handle.run(Phase::Open, 0));
             setrlimit(Resource::RLIMIT_NOFILE, 1024, 4096).unwrap();
-            assert!([SUCCESS, DENIED].contains(&deployer), "{limit}: {deployer}");
-            assert!([IGNORE, DENIED].contains(&alice), "{limit}: {alice}");
-            assert_eq!(root, IGNORE, "{limit}");
+            assert!([SUCCESS, DENIED, LIBPAM].contains(&deployer), "{limit}: {deployer}");
+            assert!([IGNORE, DENIED, LIBPAM].contains(&alice), "{limit}: {alice}");
+            assert!([IGNORE, LIBPAM].contains(&root), "{limit}: {root}");
             refused += usize::from(deployer == DENIED);
         }
         assert!((1..37).contains(&refused), "both outcomes were seen: {refused}");

@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(mode & 0o7777, 0o700);
         let session = example();
         registry.register(&session).unwrap();
-        assert_eq!(registry.sessions(BOOT).unwrap(), [session.clone()]);
+        assert_eq!(registry.sessions(BOOT).unwrap(), std::slice::from_ref(&session));
         assert_eq!(registry.sessions("another boot").unwrap(), []);
         registry.remove(&session).unwrap();
         registry.remove(&session).unwrap();

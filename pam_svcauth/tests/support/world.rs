@@ -49,9 +49,7 @@ pub(crate) fn in_world(test: &str, body: impl FnOnce(&mut World)) {
         return body(&mut World::enter());
     }
     let Some(unshare) = unshare() else {
-        // Written past the capture of the test harness: a test that did not run must not look like one that passed.
-        let line = format!("SKIPPED {test}: neither root nor user namespaces here\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        skipped(test, "neither root nor user namespaces here");
         return;
     };
     let status = Command::new("unshare")
@@ -65,6 +63,12 @@ pub(crate) fn in_world(test: &str, body: impl FnOnce(&mut World)) {
         .status()
         .unwrap();
     assert!(status.success(), "{test} in its world: {status}");
+}
+
+/// Written past the capture of the test harness: a test that did not run must not look like one that passed.
+pub(crate) fn skipped(test: &str, why: &str) {
+    let line = format!("SKIPPED {test}: {why}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// How to get new mounts here, if at all.
