@@ -7,6 +7,18 @@ pub fn say(text: &str) {
     let _ = stdout().write_all(format!("{text}\n").as_bytes());
 }
 
+/// The words of the command line. `cargo demo -- --ldap` and `cargo demo --ldap` are the same.
+pub fn words() -> Vec<String> {
+    without_dashes(std::env::args().skip(1).collect())
+}
+
+fn without_dashes(mut words: Vec<String>) -> Vec<String> {
+    if words.first().is_some_and(|first| first == "--") {
+        words.remove(0);
+    }
+    words
+}
+
 /// How a piece of text looks on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
@@ -64,6 +76,13 @@ mod tests {
         let text = Palette { coloured: false }.paint(Style::Bad, "no");
         assert_eq!(text, "no");
         assert!(Palette { coloured: true }.paint(Style::Bad, "no").contains('\x1b'));
+    }
+
+    #[test]
+    fn two_dashes_of_cargo_are_no_word_of_ours() {
+        let words = |list: &[&str]| without_dashes(list.iter().map(|word| (*word).to_owned()).collect());
+        assert_eq!(words(&["--", "--ldap"]), ["--ldap"]);
+        assert_eq!(words(&["--ldap"]), ["--ldap"]);
     }
 
     #[test]

@@ -122,10 +122,7 @@ impl FromStr for Session {
             id: from.must("session")?,
             boot_id: from.must("boot")?,
             audit_session: from.maybe("audit_session")?,
-            process: Process {
-                pid: from.must("pid")?,
-                start: from.must("process_start")?,
-            },
+            process: Process { pid: from.must("pid")?, start: from.must("process_start")? },
             account: from.must("account")?,
             uid: from.maybe("uid")?,
             origin: from.origin()?,
@@ -211,10 +208,7 @@ pub(super) mod tests {
             id: "3f2a9c1e-1a2b-4c8d1e2f3".to_owned(),
             boot_id: "3f2a9c1e-0000-4000-8000-000000000000".to_owned(),
             audit_session: Some(168),
-            process: Process {
-                pid: 4711,
-                start: 8_123_456,
-            },
+            process: Process { pid: 4711, start: 8_123_456 },
             account: "deployer".to_owned(),
             uid: Some(7001),
             origin: SessionOrigin::Person("bob".to_owned()),

@@ -74,11 +74,7 @@ fn parse_stat(stat: &str) -> Option<(u32, u64)> {
 
 fn read_proc(path: &str) -> Option<String> {
     let mut bytes = Vec::new();
-    File::open(path)
-        .ok()?
-        .take(PROC_MAX)
-        .read_to_end(&mut bytes)
-        .ok()?;
+    File::open(path).ok()?.take(PROC_MAX).read_to_end(&mut bytes).ok()?;
     // A process may give itself a name that is no UTF-8.
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -91,11 +87,7 @@ mod tests {
     fn a_process_that_calls_itself_like_a_stat_line_is_still_read_right() {
         let tail = "S 41 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 8123456 1 2 3\n";
         for name in ["sshd", "a b", ") S 1 1 1", "(((", "x) R 7 7 7 7"] {
-            assert_eq!(
-                parse_stat(&format!("7 ({name}) {tail}")),
-                Some((41, 8_123_456)),
-                "{name}"
-            );
+            assert_eq!(parse_stat(&format!("7 ({name}) {tail}")), Some((41, 8_123_456)), "{name}");
         }
         for bad in ["", "7 (x)", "7 (x) S 1", "7 (x) S y 1 1"] {
             assert_eq!(parse_stat(bad), None, "{bad:?}");
@@ -107,13 +99,7 @@ mod tests {
         let own = Process::current().unwrap();
         let parent = std::os::unix::process::parent_id();
         assert!(own.is_alive());
-        assert!(
-            !Process {
-                start: own.start + 1,
-                ..own
-            }
-            .is_alive()
-        );
+        assert!(!Process { start: own.start + 1, ..own }.is_alive());
         let ancestry = current_ancestry();
         assert_eq!(ancestry.first(), Some(&own));
         assert_eq!(ancestry.get(1).map(|process| process.pid), Some(parent));

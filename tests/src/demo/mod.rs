@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::artifacts::Artifacts;
 use crate::failure::{Failure, Outcome};
 use crate::packages;
-use crate::terminal::say;
+use crate::terminal::{say, words};
 use crate::world::{self, World};
 
 use tale::Tale;
@@ -42,9 +42,9 @@ pub fn main() -> ExitCode {
     if let Some(code) = world::enter(inside) {
         return code;
     }
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let source = match words.as_slice() {
+    let args = words();
+    let asked: Vec<&str> = args.iter().map(String::as_str).collect();
+    let source = match asked.as_slice() {
         [] => Source::Ldif,
         ["--ldap"] => Source::Ldap,
         ["--help" | "-h"] => return told(HELP, 0),

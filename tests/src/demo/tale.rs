@@ -30,9 +30,9 @@ impl Tale {
         say(&self.palette.paint(Style::Dim, &format!("  {text}")));
     }
 
-    /// Runs a program in sight; `shown` is the line a reader would type.
+    /// Runs a program in sight; `shown` is the line a reader would see.
     pub(super) fn runs(&self, shown: &str, program: Program) -> Outcome<Ended> {
-        say(&format!("  $ {shown}"));
+        say(&format!("  {shown}"));
         let ended = program.run()?;
         self.quote(&ended.stdout);
         self.quote(&ended.stderr);
@@ -45,7 +45,7 @@ impl Tale {
     /// Runs a line as it would be typed, without a shell: words are parted by blanks.
     pub(super) fn types(&self, line: &str) -> Outcome<Ended> {
         let words: Vec<&str> = line.split(' ').collect();
-        self.runs(line, Program::from_words(&words)?)
+        self.runs(&format!("$ {line}"), Program::from_words(&words)?)
     }
 
     /// Shows lines of a file or a log.

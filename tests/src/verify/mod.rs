@@ -10,7 +10,7 @@ use crate::artifacts::{Artifacts, cargo};
 use crate::failure::{Failure, Outcome};
 use crate::packages;
 use crate::program::{Ended, Program};
-use crate::terminal::{Palette, Style, say};
+use crate::terminal::{Palette, Style, say, words};
 
 const HELP: &str = "\
 cargo verify             format, lints, unit tests, module gates, end-to-end tests, documentation
@@ -40,9 +40,9 @@ const END_TO_END: &[Stage] = &[Stage { name: "end-to-end tests", run: end_to_end
 
 /// The whole of the command's main.
 pub fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let stages: Vec<&Stage> = match words.as_slice() {
+    let args = words();
+    let asked: Vec<&str> = args.iter().map(String::as_str).collect();
+    let stages: Vec<&Stage> = match asked.as_slice() {
         [] => QUICK.iter().chain(END_TO_END).collect(),
         ["quick"] => QUICK.iter().collect(),
         ["fuzz"] => return ended("fuzz", fuzz::run_all(Duration::from_secs(60))),
