@@ -13,44 +13,62 @@ use svcauth_core::config::{Config, Search};
 pub(super) fn fetch(config: &Config, path: &Path, sink: &mut dyn Sink) -> Result<String, FetchError> {
     let fault = |what: String| FetchError::File { path: path.to_path_buf(), what };
     let bytes = read(path).map_err(fault)?;
-    let entries =
-        ldif::parse(&bytes).map_err(|fault| FetchError::Ldif { path: path.to_path_buf(), fault })?;
-    drop(bytes);
-    if entries.is_empty() {
+    let mut searches = Vec::new();
+    for kind in [Kind::Accounts, Kind::Groups, Kind::People] {
+        searches.push(Answer::new(config, path, kind)?);
+    }
+    let mut empty = true;
+    sink.begin();
+    let parsed = ldif::each(&bytes, &mut |dn, entry| {
+        empty = false;
+        searches.iter_mut().for_each(|search| search.offer(dn, &entry, sink));
+    });
+    parsed.map_err(|fault| FetchError::Ldif { path: path.to_path_buf(), fault })?;
+    if empty {
         return Err(fault("there are no entries in it".to_owned()));
     }
-    // Every DN was checked by the reader.
-    let named: Vec<(String, &Entry)> =
-        entries.iter().filter_map(|entry| Some((dn::normalise(&entry.dn)?, entry))).collect();
-    sink.begin();
-    for kind in [Kind::Accounts, Kind::Groups, Kind::People] {
-        search(config, path, &named, kind, sink)?;
+    match searches.iter().find(|search| !search.has_base) {
+        Some(search) => Err(search.no_base(path)),
+        None => Ok(path.display().to_string()),
     }
-    Ok(path.display().to_string())
 }
 
-fn search(
-    config: &Config,
-    path: &Path,
-    named: &[(String, &Entry)],
+/// One search while the entries pass by.
+struct Answer<'a> {
     kind: Kind,
-    sink: &mut dyn Sink,
-) -> Result<(), FetchError> {
-    let Search { base, filter } = kind.search(config);
-    let no_base = || FetchError::NoBase {
-        server: path.display().to_string(),
-        section: kind.section(),
-        base: base.clone(),
-    };
-    let normal = if base.is_empty() { String::new() } else { dn::normalise(base).ok_or_else(no_base)? };
-    let mut below = named.iter().filter(|(dn, _)| dn::is_at_or_below(dn, &normal)).peekable();
-    below.peek().ok_or_else(no_base)?;
-    for (_, entry) in below {
-        if filter.matches(&|name: &str| entry.values(name)) {
-            sink.take(kind, entry);
+    search: &'a Search,
+    /// The base in normal form.
+    base: String,
+    /// Whether an entry at or below the base was seen.
+    has_base: bool,
+}
+
+impl<'a> Answer<'a> {
+    fn new(config: &'a Config, path: &Path, kind: Kind) -> Result<Self, FetchError> {
+        let search = kind.search(config);
+        let mut answer = Self { kind, search, base: String::new(), has_base: false };
+        if !search.base.is_empty() {
+            answer.base = dn::normalise(&search.base).ok_or_else(|| answer.no_base(path))?;
+        }
+        Ok(answer)
+    }
+
+    fn offer(&mut self, dn: &str, entry: &Entry, sink: &mut dyn Sink) {
+        if dn::is_at_or_below(dn, &self.base) {
+            self.has_base = true;
+            if self.search.filter.matches(&|name: &str| entry.values(name)) {
+                sink.take(self.kind, entry);
+            }
         }
     }
-    Ok(())
+
+    fn no_base(&self, path: &Path) -> FetchError {
+        FetchError::NoBase {
+            server: path.display().to_string(),
+            section: self.kind.section(),
+            base: self.search.base.clone(),
+        }
+    }
 }
 
 /// Opens without waiting for a FIFO's writer, and judges what was opened, not what the path says a moment later.

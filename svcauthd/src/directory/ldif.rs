@@ -31,47 +31,52 @@ fn fault(line: usize, what: impl Into<String>) -> LdifError {
 /// Reads all entries of the file.
 ///
 /// # Errors
-/// The first fault. A file with one fault gives no entries at all: half a directory would take access away.
+/// As [`each`].
 pub fn parse(bytes: &[u8]) -> Result<Vec<Entry>, LdifError> {
+    let mut entries = Vec::new();
+    each(bytes, &mut |_, entry| entries.push(entry))?;
+    Ok(entries)
+}
+
+/// Reads all entries of the file, one by one, each with its DN in normal form.
+///
+/// # Errors
+/// The first fault. What was given before counts for nothing: half a directory would take access away.
+pub fn each(bytes: &[u8], take: &mut dyn FnMut(&str, Entry)) -> Result<(), LdifError> {
     if bytes.len() as u64 > MAX_FILE {
         return Err(fault(1, format!("the file is longer than {MAX_FILE} bytes")));
     }
-    let mut entries = Vec::new();
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut record = Record::default();
     for line in Lines::new(bytes) {
         let (number, text) = line?;
         if text.is_empty() {
-            finish(&mut record, &mut entries, &mut seen)?;
+            finish(std::mem::take(&mut record), &mut seen, take)?;
         } else {
-            record.line(number, &text, entries.is_empty())?;
+            record.line(number, &text, seen.is_empty())?;
         }
     }
-    finish(&mut record, &mut entries, &mut seen)?;
-    Ok(entries)
+    finish(record, &mut seen, take)
 }
 
 fn finish(
-    record: &mut Record,
-    entries: &mut Vec<Entry>,
+    record: Record,
     seen: &mut HashMap<String, usize>,
+    take: &mut dyn FnMut(&str, Entry),
 ) -> Result<(), LdifError> {
-    let Record { dn: Some((number, dn)), attributes, .. } = std::mem::take(record) else {
-        return Ok(());
-    };
+    let Record { dn: Some((number, dn)), attributes, .. } = record else { return Ok(()) };
     let Some(normal) = dn::normalise(&dn) else {
         return Err(fault(number, format!("\"{}\" is no DN", dn.escape_default())));
     };
-    if let Some(first) = seen.insert(normal, number) {
-        return Err(fault(
-            number,
-            format!("the entry \"{}\" is already in line {first}", dn.escape_default()),
-        ));
+    if let Some(first) = seen.get(&normal) {
+        let what = format!("the entry \"{}\" is already in line {first}", dn.escape_default());
+        return Err(fault(number, what));
     }
-    if entries.len() >= MAX_ENTRIES {
+    if seen.len() >= MAX_ENTRIES {
         return Err(fault(number, format!("more than {MAX_ENTRIES} entries")));
     }
-    entries.push(Entry::new(dn, attributes));
+    take(&normal, Entry::new(dn, attributes));
+    seen.insert(normal, number);
     Ok(())
 }
 
