@@ -66,7 +66,8 @@ mod builder;
 #[cfg(feature = "std")]
 mod wire;
 
-#[cfg(all(test, feature = "std"))]
+#[cfg(feature = "std")]
+#[cfg(test)]
 mod tests;
 
 pub use layout::{FileKind, HEADER_LEN, Header, RecordKind, Table};
