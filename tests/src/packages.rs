@@ -18,6 +18,7 @@ pub const NEEDED: &[&str] = &[
     "util-linux",
     "rsyslog",
     "openssl",
+    "binutils",
     "iproute2",
     "libpam0g-dev",
     "libssl-dev",
@@ -47,17 +48,13 @@ pub fn require_root() -> Outcome {
     })
 }
 
-/// The packages of [`NEEDED`] that are not installed.
-pub fn missing() -> Outcome<Vec<String>> {
+/// Installs what is missing of `needed`. `say` gets one sentence before anything is changed, and none when nothing is
+/// missing.
+pub fn ensure(needed: &[&str], say: impl Fn(&str)) -> Outcome {
     let query =
-        Program::new("dpkg-query").args(&["-W", "-f", "${Package} ${db:Status-Status}\n"]).args(NEEDED);
-    let known = query.run().map_err(|_| no_apt())?.stdout;
-    Ok(not_installed(&known))
-}
-
-/// Installs what is missing. `say` gets one sentence before anything is changed, and none when nothing is missing.
-pub fn ensure(say: impl Fn(&str)) -> Outcome {
-    let missing = missing()?;
+        Program::new("dpkg-query").args(&["-W", "-f", "${Package} ${db:Status-Status}\n"]).args(needed);
+    let known = query.run().map_err(|_| no_apt(needed))?.stdout;
+    let missing = not_installed(needed, &known);
     if missing.is_empty() {
         return Ok(());
     }
@@ -69,15 +66,15 @@ pub fn ensure(say: impl Fn(&str)) -> Outcome {
     done.expect_ok().doing("apt-get install").map(drop)
 }
 
-fn not_installed(known: &str) -> Vec<String> {
+fn not_installed<'a>(needed: &[&'a str], known: &str) -> Vec<&'a str> {
     let installed = |name: &str| known.lines().any(|line| line.split_once(' ') == Some((name, "installed")));
-    NEEDED.iter().filter(|name| !installed(name)).map(|name| (*name).to_owned()).collect()
+    needed.iter().copied().filter(|name| !installed(name)).collect()
 }
 
-fn no_apt() -> Failure {
+fn no_apt(needed: &[&str]) -> Failure {
     Failure::new(format!(
         "dpkg-query is not here: this runs on Debian and its relatives. It needs the programs of the packages {}.",
-        NEEDED.join(" ")
+        needed.join(" ")
     ))
 }
 
@@ -88,9 +85,9 @@ mod tests {
     #[test]
     fn a_package_counts_only_when_it_is_fully_installed() {
         let known = NEEDED.iter().map(|name| format!("{name} installed\n")).collect::<String>();
-        assert!(not_installed(&known).is_empty());
+        assert!(not_installed(NEEDED, &known).is_empty());
         let broken = known.replace("slapd installed", "slapd config-files");
-        assert_eq!(not_installed(&broken), ["slapd"]);
-        assert_eq!(not_installed("").len(), NEEDED.len());
+        assert_eq!(not_installed(NEEDED, &broken), ["slapd"]);
+        assert_eq!(not_installed(NEEDED, "").len(), NEEDED.len());
     }
 }

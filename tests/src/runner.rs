@@ -96,7 +96,7 @@ fn run(all: &[Case], wish: &Wish) -> Outcome<bool> {
         return Ok(true);
     }
     packages::require_root()?;
-    packages::ensure(say)?;
+    packages::ensure(packages::NEEDED, say)?;
     let needs_svcauth = chosen.iter().any(|case| !case.name.starts_with(PLAIN));
     let artifacts = needs_svcauth.then(|| Artifacts::build(say)).transpose()?;
     say(&format!("\nrunning {} tests", chosen.len()));

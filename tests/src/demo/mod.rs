@@ -61,7 +61,7 @@ pub fn main() -> ExitCode {
 
 fn outside(source: Source) -> Outcome<ExitCode> {
     packages::require_root()?;
-    packages::ensure(|line| say(&format!("demo: {line}")))?;
+    packages::ensure(packages::NEEDED, |line| say(&format!("demo: {line}")))?;
     let artifacts = Artifacts::build(|line| say(&format!("demo: {line}")))?;
     let mut command = world::launch(Some(&artifacts), &[source.word()])?;
     let status = command.stdout(Stdio::inherit()).stderr(Stdio::inherit()).status()?;

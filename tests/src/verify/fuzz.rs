@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::artifacts::{cargo, workspace_folder};
 use crate::failure::{Context, Failure, Outcome, require};
+use crate::packages;
 use crate::program::Program;
 use crate::site::{list_at, text_at};
 use crate::terminal::say;
@@ -20,6 +21,8 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
 
 /// Runs each target for `span`; gives the number of targets that found nothing.
 pub(super) fn run_all(span: Duration) -> Outcome<usize> {
+    // libFuzzer itself is C++.
+    packages::ensure(&["g++"], |line| say(&format!("fuzz: {line}")))?;
     let room = workspace_folder()?.join("fuzz");
     let targets = targets(&room)?;
     require(!targets.is_empty(), || "fuzz/Cargo.toml names no target".to_owned())?;

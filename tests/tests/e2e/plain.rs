@@ -118,7 +118,7 @@ fn packages_are_installed_without_starting_a_service(world: &mut World) -> Outco
     let _ = std::fs::remove_file(POLICY);
     pretend(world, "true")?;
     let said = std::cell::RefCell::new(String::new());
-    packages::ensure(|line| said.borrow_mut().push_str(line))?;
+    packages::ensure(packages::NEEDED, |line| said.borrow_mut().push_str(line))?;
     require_contains("what is said", &said.borrow(), "slapd")?;
     let called = std::fs::read_to_string("/tmp/called")?;
     require_contains("the call", &called, "--no-install-recommends")?;
@@ -126,7 +126,7 @@ fn packages_are_installed_without_starting_a_service(world: &mut World) -> Outco
     require(!Path::new(POLICY).exists(), || "the policy stayed".to_owned())?;
     // A policy of the machine's own is left alone.
     world.write(POLICY, 0o755, "#!/bin/sh\nexit 104\n")?;
-    packages::ensure(|_| ())?;
+    packages::ensure(packages::NEEDED, |_| ())?;
     require_contains("the call", &std::fs::read_to_string("/tmp/called")?, "policy 104\n")?;
     require(Path::new(POLICY).exists(), || "the machine's policy is gone".to_owned())
 }
@@ -134,7 +134,9 @@ fn packages_are_installed_without_starting_a_service(world: &mut World) -> Outco
 fn an_interrupted_installation_leaves_no_policy_behind(world: &mut World) -> Outcome {
     let _ = std::fs::remove_file(POLICY);
     pretend(world, "kill -INT $PPID; kill -TERM $PPID; exit 0")?;
-    require(packages::ensure(|_| ()).is_err(), || "an interruption counts as success".to_owned())?;
+    require(packages::ensure(packages::NEEDED, |_| ()).is_err(), || {
+        "an interruption counts as success".to_owned()
+    })?;
     require_contains("the call", &std::fs::read_to_string("/tmp/called")?, "policy 101\n")?;
     require(!Path::new(POLICY).exists(), || "the policy stayed".to_owned())
 }
