@@ -1,0 +1,107 @@
+//! Any bytes from a directory server, in any chunks: what passes the guard came in, is whole, is shallow, and does not
+//! make the LDAP library panic.
+#![no_main]
+
+use ldap3::asn1::{PL, StructureTag, Tag, TagClass, Types, parse_tag, parse_uint};
+use ldap3::controls::{PagedResults, RawControl};
+use ldap3::{LdapResult, ResultEntry, SearchEntry, parse_refs};
+use libfuzzer_sys::fuzz_target;
+use svcauth_fuzz::pieces::Pieces;
+use svcauthd::directory::guard::{Guard, GuardError, MAX_DEPTH, MAX_PDU};
+use svcauthd::directory::shape::Phase;
+
+const FILLER: &[u8] = &[0x55; 1 << 20];
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut pieces = Pieces(bytes);
+    let phase = [Phase::StartTls, Phase::Bind, Phase::Search][usize::from(pieces.byte() % 3)];
+    let (size, flood) = (usize::from(pieces.byte()), pieces.byte() == 0xfd);
+    let wire = pieces.0;
+    let mut guard = Guard::new(phase);
+    let (passed, chunked) = feed(&mut guard, wire, size);
+    assert!(wire.starts_with(&passed), "the guard made bytes up");
+    match Guard::new(phase).pass(wire) {
+        Ok(at_once) => assert!(chunked.is_none() && at_once == passed, "chunks change the verdict"),
+        Err(error) => assert_eq!(chunked, Some(error)),
+    }
+    messages(&passed);
+    if flood && chunked.is_none() {
+        endless(&mut guard, wire.len() - passed.len());
+    }
+});
+
+/// Feeds the bytes in chunks; gives what passed, and the error that ended it.
+fn feed(guard: &mut Guard, wire: &[u8], size: usize) -> (Vec<u8>, Option<GuardError>) {
+    let mut passed = Vec::new();
+    for chunk in wire.chunks(size.max(1)) {
+        match guard.pass(chunk) {
+            Ok(good) => passed.extend(good),
+            Err(error) => return (passed, Some(error)),
+        }
+    }
+    (passed, None)
+}
+
+/// A server that never ends its message is cut off while what is held is still bounded.
+fn endless(guard: &mut Guard, mut held: usize) {
+    while let Ok(passed) = guard.pass(FILLER) {
+        held = (held + FILLER.len()).checked_sub(passed.len()).unwrap();
+        assert!(held <= MAX_PDU + FILLER.len(), "{held} bytes held");
+    }
+}
+
+/// Takes the messages as the library would.
+fn messages(mut passed: &[u8]) {
+    while !passed.is_empty() {
+        let (rest, message) = parse_tag(passed).expect("what passes is whole");
+        assert!(depth(&message) <= MAX_DEPTH);
+        let mut parts = children(message);
+        let has_controls = parts.last().is_some_and(|last| last.class == TagClass::Context && last.id == 0);
+        if let Some(controls) = has_controls.then(|| parts.pop()).flatten() {
+            children(controls).into_iter().for_each(control);
+        }
+        let operation = parts.remove(1);
+        let id = parts.remove(0);
+        assert!(parts.is_empty() && id.id == Types::Integer as u64);
+        parse_uint(&bytes(id)).unwrap();
+        answer(operation);
+        passed = rest;
+    }
+}
+
+/// The conversions of the library, each of which panics on what it does not expect.
+fn answer(operation: StructureTag) {
+    match operation.id {
+        4 => drop(SearchEntry::construct(ResultEntry::new(operation))),
+        19 => drop(parse_refs(operation)),
+        1 | 5 | 24 => drop(LdapResult::from(Tag::StructureTag(operation))),
+        other => panic!("operation {other} passed"),
+    }
+}
+
+fn control(control: StructureTag) {
+    let mut parts = children(control).into_iter();
+    let ctype = String::from_utf8(bytes(parts.next().expect("a type"))).expect("an OID");
+    let value = parts.next_back().filter(|last| last.id == Types::OctetString as u64).map(bytes);
+    if ctype == "1.2.840.113556.1.4.319" {
+        let raw =
+            RawControl { ctype, crit: false, val: Some(value.expect("the paging control has a value")) };
+        let paged: PagedResults = raw.parse();
+        assert!(paged.size >= 0);
+    }
+}
+
+fn children(tag: StructureTag) -> Vec<StructureTag> {
+    tag.expect_constructed().expect("a constructed element")
+}
+
+fn bytes(tag: StructureTag) -> Vec<u8> {
+    tag.expect_primitive().expect("a primitive element")
+}
+
+fn depth(tag: &StructureTag) -> usize {
+    match &tag.payload {
+        PL::P(_) => 1,
+        PL::C(parts) => 1 + parts.iter().map(depth).max().unwrap_or(0),
+    }
+}
