@@ -73,10 +73,9 @@ impl fmt::Display for IdRangeError {
         match self {
             Self::Syntax => f.write_str("expected FIRST-LAST in plain decimal digits, such as \"7000-7999\""),
             Self::Reversed => f.write_str("the first id is greater than the last"),
-            Self::Reserved(id) => write!(
-                f,
-                "id {id} is reserved (root, system, systemd or nobody ids); choose another range"
-            ),
+            Self::Reserved(id) => {
+                write!(f, "id {id} is reserved (root, system, systemd or nobody ids); choose another range")
+            }
         }
     }
 }
@@ -204,10 +203,7 @@ mod tests {
         assert_eq!("7000".parse::<IdRange>(), Err(IdRangeError::Syntax));
         assert_eq!("8000-7999".parse::<IdRange>(), Err(IdRangeError::Reversed));
         assert_eq!("0-7999".parse::<IdRange>(), Err(IdRangeError::Reserved(0)));
-        assert_eq!(
-            "7000-4294967295".parse::<IdRange>(),
-            Err(IdRangeError::Reserved(u32::MAX))
-        );
+        assert_eq!("7000-4294967295".parse::<IdRange>(), Err(IdRangeError::Reserved(u32::MAX)));
         let wide: IdRange = "1000-70000".parse().unwrap();
         assert!(wide.contains(1000) && wide.contains(70_000) && !wide.contains(65_534));
     }

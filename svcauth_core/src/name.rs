@@ -70,15 +70,9 @@ pub fn check_login(name: &[u8]) -> Result<(), NameError> {
         if name.len() > LOGIN_MAX {
             return Err(NameError::TooLong(LOGIN_MAX));
         }
-        return if tail.iter().copied().all(in_login) {
-            Ok(())
-        } else {
-            Err(NameError::Character)
-        };
+        return if tail.iter().copied().all(in_login) { Ok(()) } else { Err(NameError::Character) };
     }
-    check(name, LOGIN_MAX, |byte| {
-        matches!(byte, b'_' | b'.' | b'-' | b'@' | b'+')
-    })
+    check(name, LOGIN_MAX, |byte| matches!(byte, b'_' | b'.' | b'-' | b'@' | b'+'))
 }
 
 fn in_login(byte: u8) -> bool {
@@ -95,10 +89,7 @@ fn check(name: &[u8], max: usize, also: impl Fn(u8) -> bool) -> Result<(), NameE
     if !(first.is_ascii_alphabetic() || *first == b'_') {
         return Err(NameError::FirstCharacter);
     }
-    if !rest
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || also(*byte))
-    {
+    if !rest.iter().all(|byte| byte.is_ascii_alphanumeric() || also(*byte)) {
         return Err(NameError::Character);
     }
     if name.eq_ignore_ascii_case(b"root") {
@@ -116,11 +107,7 @@ pub fn check_field(value: &[u8], max: usize) -> Result<(), NameError> {
         return Err(NameError::TooLong(max));
     }
     let text = core::str::from_utf8(value).map_err(|_| NameError::Character)?;
-    if text.chars().any(|c| c == ':' || c.is_control()) {
-        Err(NameError::Character)
-    } else {
-        Ok(())
-    }
+    if text.chars().any(|c| c == ':' || c.is_control()) { Err(NameError::Character) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -169,11 +156,7 @@ mod tests {
         }
         assert_eq!(check_account(&[b'a'; 33]), Err(NameError::TooLong(32)));
         for value in ["a:b", "a\nb", "a\rb", "\u{1b}[0m", "\u{85}"] {
-            assert_eq!(
-                check_field(value.as_bytes(), 64),
-                Err(NameError::Character),
-                "{value:?}"
-            );
+            assert_eq!(check_field(value.as_bytes(), 64), Err(NameError::Character), "{value:?}");
         }
         assert_eq!(check_field(b"\xff", 64), Err(NameError::Character));
     }

@@ -21,11 +21,7 @@ impl Record {
         push_field(&mut datagram, "SYSLOG_FACILITY", AUTHPRIV);
         push_field(&mut datagram, "SYSLOG_IDENTIFIER", "svcauth");
         for (key, value) in self.fields() {
-            push_field(
-                &mut datagram,
-                &format!("SVCAUTH_{}", key.to_ascii_uppercase()),
-                &value.to_text(),
-            );
+            push_field(&mut datagram, &format!("SVCAUTH_{}", key.to_ascii_uppercase()), &value.to_text());
         }
         datagram
     }

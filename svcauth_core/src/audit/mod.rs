@@ -265,20 +265,11 @@ impl Record {
     /// Every field with its key, in the order of the audit record.
     fn fields(&self) -> Vec<(&'static str, Value<'_>)> {
         let head = [
-            (
-                "time",
-                self.time.map(|time| Value::Text(Cow::Owned(rfc3339(time)))),
-            ),
+            ("time", self.time.map(|time| Value::Text(Cow::Owned(rfc3339(time))))),
             ("event", word(self.event.as_str())),
-            (
-                "decision",
-                self.decision.and_then(|verdict| word(verdict.as_str())),
-            ),
+            ("decision", self.decision.and_then(|verdict| word(verdict.as_str()))),
         ];
-        let proven = (
-            "proven",
-            (self.event == Event::KeyRefused).then(|| word("no")).flatten(),
-        );
+        let proven = ("proven", (self.event == Event::KeyRefused).then(|| word("no")).flatten());
         head.into_iter()
             .chain(self.who_fields())
             .chain(self.where_fields())
@@ -288,9 +279,7 @@ impl Record {
     }
 
     fn who_fields(&self) -> [Field<'_>; 11] {
-        let serial = self
-            .cert_serial
-            .map(|serial| Value::Text(Cow::Owned(serial.to_string())));
+        let serial = self.cert_serial.map(|serial| Value::Text(Cow::Owned(serial.to_string())));
         [
             ("reason", text(&self.reason)),
             ("account", text(&self.account)),
@@ -319,10 +308,7 @@ impl Record {
             ("host", text(&self.host)),
             ("pid", number(self.pid)),
             ("command", text(&self.command)),
-            (
-                "exit_status",
-                self.exit_status.map(|status| Value::Signed(status.into())),
-            ),
+            ("exit_status", self.exit_status.map(|status| Value::Signed(status.into()))),
             ("duration_seconds", number(self.duration_seconds)),
         ]
     }

@@ -62,16 +62,9 @@ pub(super) fn check(check: Check<'_>, rule: Spanned<raw::Access>) -> Result<Writ
         services: services(check, raw.services)?,
         hosts: raw.hosts.map_or_else(
             || Ok(Vec::new()),
-            |list| {
-                patterns(
-                    list,
-                    "the list of hosts is empty; leave the key out for every host",
-                )
-            },
+            |list| patterns(list, "the list of hosts is empty; leave the key out for every host"),
         )?,
-        from: raw
-            .from
-            .map_or_else(|| Ok(Vec::new()), |list| networks(check, list))?,
+        from: raw.from.map_or_else(|| Ok(Vec::new()), |list| networks(check, list))?,
     })
 }
 
@@ -84,9 +77,7 @@ fn pattern(check: Check<'_>, text: Spanned<String>) -> Result<Pattern, ConfigErr
     }
     let shown = text.get_ref().escape_default();
     let hint = "use letters, digits, _ . - and the wildcards * (any text) and ? (one character)";
-    Err(check
-        .0
-        .error(text.span(), format!("\"{shown}\" is no name or pattern; {hint}")))
+    Err(check.0.error(text.span(), format!("\"{shown}\" is no name or pattern; {hint}")))
 }
 
 fn roles(
@@ -98,18 +89,13 @@ fn roles(
     let span = from.as_ref().map(Spanned::span);
     match (named, check.one_of(from, "roles_from", &[("memberOf", ())])?) {
         (Some(list), None) => {
-            let names: Result<_, _> = list
-                .into_inner()
-                .into_iter()
-                .map(|name| check.word(name))
-                .collect();
+            let names: Result<_, _> = list.into_inner().into_iter().map(|name| check.word(name)).collect();
             Ok(WrittenRoles::Named(names?))
         }
         (None, Some(())) => Ok(WrittenRoles::MemberOf),
-        (Some(_), Some(())) => Err(check.0.error(
-            span.unwrap_or(rule),
-            "roles and roles_from exclude each other; keep one of the two",
-        )),
+        (Some(_), Some(())) => Err(check
+            .0
+            .error(span.unwrap_or(rule), "roles and roles_from exclude each other; keep one of the two")),
         (None, None) => {
             let hint = "this rule has no roles; add roles = [\"GROUP\"] or roles_from = \"memberOf\"";
             Err(check.0.error(rule, hint))
@@ -131,24 +117,16 @@ fn services(check: Check<'_>, list: raw::Texts) -> Result<Vec<String>, ConfigErr
             }
             let shown = text.get_ref().escape_default();
             let hint = "write the name of a file of /etc/pam.d in lower case, such as \"sshd\"";
-            Err(check
-                .0
-                .error(text.span(), format!("\"{shown}\" is no service; {hint}")))
+            Err(check.0.error(text.span(), format!("\"{shown}\" is no service; {hint}")))
         },
     )
 }
 
 fn networks(check: Check<'_>, list: Spanned<Vec<Spanned<String>>>) -> Result<Vec<Network>, ConfigError> {
-    check.items(
-        list,
-        "the list of networks is empty; leave the key out for anywhere",
-        |text| {
-            text.get_ref().parse().map_err(|error: NetworkError| {
-                let shown = text.get_ref().escape_default();
-                check
-                    .0
-                    .error(text.span(), format!("\"{shown}\" is no network; {error}"))
-            })
-        },
-    )
+    check.items(list, "the list of networks is empty; leave the key out for anywhere", |text| {
+        text.get_ref().parse().map_err(|error: NetworkError| {
+            let shown = text.get_ref().escape_default();
+            check.0.error(text.span(), format!("\"{shown}\" is no network; {error}"))
+        })
+    })
 }

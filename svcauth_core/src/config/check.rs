@@ -51,15 +51,12 @@ impl Check<'_> {
         let Some(text) = text else { return Ok(default) };
         let Some(span) = duration::parse(text.get_ref()) else {
             let shown = text.get_ref().escape_default();
-            return Err(self.0.error(
-                text.span(),
-                format!("\"{shown}\" is no span of time; {}", duration::EXPECTED),
-            ));
-        };
-        if span < Duration::from_secs(1) {
             return Err(self
                 .0
-                .error(text.span(), "the span of time is too short; the least is \"1s\""));
+                .error(text.span(), format!("\"{shown}\" is no span of time; {}", duration::EXPECTED)));
+        };
+        if span < Duration::from_secs(1) {
+            return Err(self.0.error(text.span(), "the span of time is too short; the least is \"1s\""));
         }
         Ok(span)
     }
@@ -75,10 +72,7 @@ impl Check<'_> {
         let found = words.iter().find(|(word, _)| word == text.get_ref());
         let (_, value) = found.ok_or_else(|| {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.0.error(
-                text.span(),
-                unknown(&format!("value of {what}"), text.get_ref(), &known),
-            )
+            self.0.error(text.span(), unknown(&format!("value of {what}"), text.get_ref(), &known))
         })?;
         Ok(Some(*value))
     }

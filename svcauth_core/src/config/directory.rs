@@ -99,26 +99,16 @@ enum Kind {
 pub(super) fn check(check: Check<'_>, raw: Spanned<raw::Directory>) -> Result<Directory, ConfigError> {
     let section = raw.span();
     let mut raw = raw.into_inner();
-    let refresh_span = raw
-        .full_refresh
-        .as_ref()
-        .or(raw.refresh.as_ref())
-        .map_or(0..0, Spanned::span);
+    let refresh_span = raw.full_refresh.as_ref().or(raw.refresh.as_ref()).map_or(0..0, Spanned::span);
     let refresh = check.duration(raw.refresh.take(), Duration::from_secs(15))?;
     let full_refresh = check.duration(raw.full_refresh.take(), Duration::from_secs(6 * 3600))?;
     if full_refresh < refresh {
-        return Err(check.0.error(
-            refresh_span,
-            "full_refresh is shorter than refresh; make it at least as long",
-        ));
+        return Err(check
+            .0
+            .error(refresh_span, "full_refresh is shorter than refresh; make it at least as long"));
     }
     let timeout = check.duration(raw.timeout.take(), Duration::from_secs(30))?;
-    Ok(Directory {
-        kind: kind(check, section, raw)?,
-        refresh,
-        full_refresh,
-        timeout,
-    })
+    Ok(Directory { kind: kind(check, section, raw)?, refresh, full_refresh, timeout })
 }
 
 fn kind(
@@ -129,10 +119,7 @@ fn kind(
     let span = raw.kind.as_ref().map_or_else(|| section.clone(), Spanned::span);
     let kinds = [("ldif", Kind::Ldif), ("ldap", Kind::Ldap), ("ad", Kind::Ad)];
     match check.one_of(raw.kind.take(), "kind", &kinds)? {
-        None => Err(check.0.error(
-            span,
-            "[directory] has no kind; add kind = \"ldif\" or kind = \"ldap\"",
-        )),
+        None => Err(check.0.error(span, "[directory] has no kind; add kind = \"ldif\" or kind = \"ldap\"")),
         Some(Kind::Ad) => {
             let hint = "this version does not offer kind = \"ad\"; use \"ldap\" with the controllers as uris and posix attributes";
             Err(check.0.error(span, hint))
@@ -150,16 +137,11 @@ fn kind(
             let uris = raw.uris.map(|uris| ("uris", uris.span()));
             refuse(check, "ldif", uris.into_iter().chain(spans(foreign)))?;
             let default = || Ok(PathBuf::from("/etc/svcauth/directory.ldif"));
-            Ok(DirectoryKind::Ldif {
-                file: raw.file.map_or_else(default, |path| check.path(path))?,
-            })
+            Ok(DirectoryKind::Ldif { file: raw.file.map_or_else(default, |path| check.path(path))? })
         }
         Some(Kind::Ldap) => {
-            let foreign = [
-                ("file", raw.file.take()),
-                ("domain", raw.domain.take()),
-                ("site", raw.site.take()),
-            ];
+            let foreign =
+                [("file", raw.file.take()), ("domain", raw.domain.take()), ("site", raw.site.take())];
             refuse(check, "ldap", spans(foreign))?;
             Ok(DirectoryKind::Ldap(Box::new(ldap(check, section, raw)?)))
         }
@@ -169,8 +151,7 @@ fn kind(
 fn spans<const N: usize>(
     keys: [(&'static str, raw::Text); N],
 ) -> impl Iterator<Item = (&'static str, Range<usize>)> {
-    keys.into_iter()
-        .filter_map(|(key, value)| Some((key, value?.span())))
+    keys.into_iter().filter_map(|(key, value)| Some((key, value?.span())))
 }
 
 /// A key that means nothing for this kind would be a setting that silently does nothing.
@@ -180,53 +161,31 @@ fn refuse(
     mut keys: impl Iterator<Item = (&'static str, Range<usize>)>,
 ) -> Result<(), ConfigError> {
     keys.next().map_or(Ok(()), |(key, span)| {
-        Err(check.0.error(
-            span,
-            format!("{key} has no meaning with kind = \"{kind}\"; take it out"),
-        ))
+        Err(check.0.error(span, format!("{key} has no meaning with kind = \"{kind}\"; take it out")))
     })
 }
 
 fn ldap(check: Check<'_>, section: Range<usize>, raw: raw::Directory) -> Result<LdapDirectory, ConfigError> {
-    let words = [
-        ("ldaps", Tls::Ldaps),
-        ("starttls", Tls::StartTls),
-        ("off", Tls::Off),
-    ];
+    let words = [("ldaps", Tls::Ldaps), ("starttls", Tls::StartTls), ("off", Tls::Off)];
     let tls = check.one_of(raw.tls, "tls", &words)?.unwrap_or(Tls::Ldaps);
     let missing = "kind = \"ldap\" needs uris = [\"ldaps://ldap.example.com\"]";
     let uris = raw.uris.ok_or_else(|| check.0.error(section.clone(), missing))?;
-    let uris = check.items(
-        uris,
-        "the list of uris is empty; name at least one server",
-        |text| uri(check, text, tls),
-    )?;
+    let uris = check
+        .items(uris, "the list of uris is empty; name at least one server", |text| uri(check, text, tls))?;
     let bind_span = raw.bind.as_ref().map_or(section, Spanned::span);
-    let bind = bind(
-        check,
-        bind_span.clone(),
-        raw.bind,
-        raw.bind_dn,
-        raw.bind_password_file,
-    )?;
+    let bind = bind(check, bind_span.clone(), raw.bind, raw.bind_dn, raw.bind_password_file)?;
     let all_ldapi = uris.iter().all(|uri| matches!(uri, DirectoryUri::Ldapi { .. }));
     if bind == Bind::External && !all_ldapi {
         let hint = "bind = \"external\" needs ldapi:// in every one of the uris";
         return Err(check.0.error(bind_span, hint));
     }
     if let (Some(ca_file), true) = (&raw.ca_file, tls == Tls::Off || all_ldapi) {
-        return Err(check.0.error(
-            ca_file.span(),
-            "ca_file has no effect, because no connection uses TLS; take it out",
-        ));
+        return Err(check
+            .0
+            .error(ca_file.span(), "ca_file has no effect, because no connection uses TLS; take it out"));
     }
     let ca_file = raw.ca_file.map(|path| check.path(path)).transpose()?;
-    Ok(LdapDirectory {
-        uris,
-        bind,
-        tls,
-        ca_file,
-    })
+    Ok(LdapDirectory { uris, bind, tls, ca_file })
 }
 
 fn uri(check: Check<'_>, text: Spanned<String>, tls: Tls) -> Result<DirectoryUri, ConfigError> {
@@ -234,9 +193,7 @@ fn uri(check: Check<'_>, text: Spanned<String>, tls: Tls) -> Result<DirectoryUri
     let Some(uri) = DirectoryUri::parse(text.get_ref()) else {
         let hint =
             "expected ldaps://HOST, ldap://HOST (with or without :PORT) or ldapi://%2Fpath%2Fto%2Fsocket";
-        return Err(check
-            .0
-            .error(text.span(), format!("\"{shown}\" is no LDAP URI; {hint}")));
+        return Err(check.0.error(text.span(), format!("\"{shown}\" is no LDAP URI; {hint}")));
     };
     let DirectoryUri::Host { ldaps, .. } = &uri else {
         return Ok(uri);
@@ -292,19 +249,15 @@ fn bind(
                     "bind = \"simple\" needs bind_dn and bind_password_file; an empty password is never sent";
                 return Err(check.0.error(place, hint));
             };
-            return Ok(Bind::Simple {
-                dn,
-                password_file: check.path(file)?,
-            });
+            return Ok(Bind::Simple { dn, password_file: check.path(file)? });
         }
         BindWord::Anonymous => Bind::Anonymous,
         BindWord::External => Bind::External,
     };
     match unused {
-        Some(span) => Err(check.0.error(
-            span,
-            "bind_dn and bind_password_file are only for bind = \"simple\"",
-        )),
+        Some(span) => {
+            Err(check.0.error(span, "bind_dn and bind_password_file are only for bind = \"simple\""))
+        }
         None => Ok(bind),
     }
 }

@@ -26,30 +26,14 @@ mod tests {
 
     #[test]
     fn a_span_is_a_whole_number_and_one_unit() {
-        for (text, seconds) in [
-            ("15s", 15),
-            ("30m", 1800),
-            ("6h", 21_600),
-            ("24h", 86_400),
-            ("7d", 604_800),
-            ("0s", 0),
-        ] {
+        for (text, seconds) in
+            [("15s", 15), ("30m", 1800), ("6h", 21_600), ("24h", 86_400), ("7d", 604_800), ("0s", 0)]
+        {
             assert_eq!(parse(text).map(|span| span.as_secs()), Some(seconds), "{text}");
         }
-        for bad in [
-            "",
-            "s",
-            "15",
-            "15 s",
-            "-1s",
-            "+1s",
-            "1.5h",
-            "1h30m",
-            "15S",
-            "015s",
-            "4294967295d",
-            "15\u{e4}",
-        ] {
+        for bad in
+            ["", "s", "15", "15 s", "-1s", "+1s", "1.5h", "1h30m", "15S", "015s", "4294967295d", "15\u{e4}"]
+        {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

@@ -107,10 +107,7 @@ impl Searches {
                 format!("\"{base}\" is no DN; expected something like \"ou={section},dc=example,dc=com\"");
             return Err(check.0.error(span, hint));
         }
-        Ok(Search {
-            base,
-            filter: filter_of(check, filter, default)?,
-        })
+        Ok(Search { base, filter: filter_of(check, filter, default)? })
     }
 }
 
@@ -132,18 +129,10 @@ pub(super) fn accounts(
         return Err(check.0.error(id_map, hint));
     }
     Ok(Accounts {
-        search: search.check(
-            check,
-            "accounts",
-            raw.base,
-            raw.filter,
-            "(objectClass=posixAccount)",
-        )?,
+        search: search.check(check, "accounts", raw.base, raw.filter, "(objectClass=posixAccount)")?,
         id_range: id_range(check, raw.id_range)?,
         home: home(check, raw.home)?,
-        shell: raw
-            .shell
-            .map_or_else(|| Ok("/bin/bash".to_string()), |shell| passwd_path(check, shell))?,
+        shell: raw.shell.map_or_else(|| Ok("/bin/bash".to_string()), |shell| passwd_path(check, shell))?,
         local_accounts: local_accounts(check, raw.local_accounts)?,
     })
 }
@@ -152,10 +141,7 @@ fn id_range(check: Check<'_>, text: raw::Text) -> Result<IdRange, ConfigError> {
     let span = text.as_ref().map_or(0..0, Spanned::span);
     let text = text.map_or_else(|| "7000-7999".to_string(), Spanned::into_inner);
     text.parse().map_err(|error| {
-        check.0.error(
-            span,
-            format!("\"{}\" is no range of ids: {error}", text.escape_default()),
-        )
+        check.0.error(span, format!("\"{}\" is no range of ids: {error}", text.escape_default()))
     })
 }
 
@@ -165,10 +151,9 @@ fn passwd_path(check: Check<'_>, text: Spanned<String>) -> Result<String, Config
     let path = check.path(text)?.to_string_lossy().into_owned();
     match check_field(path.as_bytes(), 256) {
         Ok(()) => Ok(path),
-        Err(_) => Err(check.0.error(
-            span,
-            "the path cannot stand in a passwd entry: no colon, at most 256 bytes",
-        )),
+        Err(_) => {
+            Err(check.0.error(span, "the path cannot stand in a passwd entry: no colon, at most 256 bytes"))
+        }
     }
 }
 
@@ -192,10 +177,7 @@ fn local_accounts(check: Check<'_>, list: raw::Texts) -> Result<Vec<String>, Con
             Err(_) if name.get_ref() == "root" => {
                 "root is never managed; take it out of local_accounts".to_string()
             }
-            Err(error) => format!(
-                "\"{}\" is no account name: {error}",
-                name.get_ref().escape_default()
-            ),
+            Err(error) => format!("\"{}\" is no account name: {error}", name.get_ref().escape_default()),
             Ok(()) if names.contains(name.get_ref()) => format!("\"{}\" is named twice", name.get_ref()),
             Ok(()) => {
                 names.push(name.into_inner());
@@ -219,9 +201,7 @@ pub(super) fn people(check: Check<'_>, search: Searches, raw: raw::People) -> Re
     let filter = "(|(objectClass=person)(objectClass=inetOrgPerson)(objectClass=posixAccount)(objectClass=ldapPublicKey))";
     Ok(People {
         search: search.check(check, "people", raw.base, raw.filter, filter)?,
-        login: raw
-            .login
-            .map_or_else(|| Ok("uid".to_string()), |name| attribute(check, name))?,
+        login: raw.login.map_or_else(|| Ok("uid".to_string()), |name| attribute(check, name))?,
         ssh_key: attributes(check, raw.ssh_key, &["sshPublicKey", "altSecurityIdentities"])?,
         principal: attributes(check, raw.principal, &["krbPrincipalName", "userPrincipalName"])?,
     })
@@ -231,19 +211,14 @@ fn attributes(check: Check<'_>, list: raw::Texts, default: &[&str]) -> Result<Ve
     let Some(list) = list else {
         return Ok(default.iter().map(ToString::to_string).collect());
     };
-    list.into_inner()
-        .into_iter()
-        .map(|name| attribute(check, name))
-        .collect()
+    list.into_inner().into_iter().map(|name| attribute(check, name)).collect()
 }
 
 /// An attribute description: a letter, then letters, digits and hyphens (RFC 4512, 2.5).
 fn attribute(check: Check<'_>, name: Spanned<String>) -> Result<String, ConfigError> {
     let text = name.get_ref();
     let ok = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if ok {
         return Ok(name.into_inner());
     }

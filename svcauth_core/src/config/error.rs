@@ -60,12 +60,8 @@ pub(super) struct Source<'a>(pub(super) &'a str);
 impl Source<'_> {
     /// Line and column of a byte offset, both counted from 1.
     pub(super) fn place(self, offset: usize) -> (usize, usize) {
-        let before: String = self
-            .0
-            .char_indices()
-            .take_while(|(at, _)| *at < offset)
-            .map(|(_, c)| c)
-            .collect();
+        let before: String =
+            self.0.char_indices().take_while(|(at, _)| *at < offset).map(|(_, c)| c).collect();
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
         (line, column)
@@ -73,12 +69,7 @@ impl Source<'_> {
     /// An error at the beginning of this span.
     pub(super) fn error(self, span: Range<usize>, message: impl Into<String>) -> ConfigError {
         let (line, column) = self.place(span.start);
-        ConfigError {
-            path: None,
-            line,
-            column,
-            message: message.into(),
-        }
+        ConfigError { path: None, line, column, message: message.into() }
     }
     /// The error of the TOML reader, in the administrator's words where it was written for programmers.
     pub(super) fn toml_error(self, error: &toml::de::Error) -> ConfigError {
@@ -92,20 +83,14 @@ fn reword(message: &str) -> String {
             return unknown("key", key, &quoted(expected));
         }
     }
-    if let Some(key) = message
-        .strip_prefix("missing field `")
-        .and_then(|rest| rest.split('`').next())
-    {
+    if let Some(key) = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
         return format!(
             "the section [{key}] is missing; it is the one section that every configuration needs"
         );
     }
     match message {
         "duplicate key" => "this key is already set above; keep one of the two".to_string(),
-        other => other
-            .replace('`', "\"")
-            .replace("a sequence", "a list")
-            .replace(": sequence", ": list"),
+        other => other.replace('`', "\"").replace("a sequence", "a list").replace(": sequence", ": list"),
     }
 }
 
@@ -120,10 +105,8 @@ pub(super) fn unknown(what: &str, given: &str, known: &[&str]) -> String {
         .map(|word| (distance(given, word), *word))
         .min()
         .filter(|(distance, word)| *distance <= 2.max(word.len() / 3));
-    let hint = nearest.map_or_else(
-        || format!("expected {}", list(known)),
-        |(_, word)| format!("did you mean \"{word}\"?"),
-    );
+    let hint = nearest
+        .map_or_else(|| format!("expected {}", list(known)), |(_, word)| format!("did you mean \"{word}\"?"));
     format!("unknown {what} \"{}\"; {hint}", given.escape_default())
 }
 
@@ -172,10 +155,7 @@ mod tests {
     fn a_near_word_is_suggested_and_a_far_one_is_not() {
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("", "abc"), 3);
-        assert_eq!(
-            unknown("key", "knd", &["kind", "file"]),
-            "unknown key \"knd\"; did you mean \"kind\"?"
-        );
+        assert_eq!(unknown("key", "knd", &["kind", "file"]), "unknown key \"knd\"; did you mean \"kind\"?");
         assert_eq!(
             unknown("key", "zzzzzzz", &["kind", "file"]),
             "unknown key \"zzzzzzz\"; expected \"kind\" or \"file\""

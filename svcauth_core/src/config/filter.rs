@@ -55,10 +55,7 @@ impl Filter {
     /// # Errors
     /// The first thing that RFC 4515 or this version does not allow; blanks outside of values are not allowed either.
     pub fn parse(text: &str) -> Result<Self, FilterError> {
-        let mut reader = Reader {
-            text: text.as_bytes(),
-            at: 0,
-        };
+        let mut reader = Reader { text: text.as_bytes(), at: 0 };
         let filter = reader.filter(0)?;
         if reader.at < text.len() {
             Err(reader.error("unexpected text after the filter"))
@@ -86,18 +83,12 @@ impl Filter {
 }
 
 fn fold(value: &[u8]) -> Vec<u8> {
-    core::str::from_utf8(value).map_or_else(
-        |_| value.to_ascii_lowercase(),
-        |text| text.to_lowercase().into_bytes(),
-    )
+    core::str::from_utf8(value)
+        .map_or_else(|_| value.to_ascii_lowercase(), |text| text.to_lowercase().into_bytes())
 }
 
 fn order(value: &[u8], limit: &[u8]) -> core::cmp::Ordering {
-    let number = |bytes| {
-        core::str::from_utf8(bytes)
-            .ok()
-            .and_then(|text: &str| text.parse::<i64>().ok())
-    };
+    let number = |bytes| core::str::from_utf8(bytes).ok().and_then(|text: &str| text.parse::<i64>().ok());
     match (number(value), number(limit)) {
         (Some(a), Some(b)) => a.cmp(&b),
         _ => fold(value).cmp(&fold(limit)),
@@ -115,11 +106,7 @@ fn has_parts(value: &[u8], parts: &[Vec<u8>]) -> bool {
     let Some(mut rest) = rest.strip_suffix(last.as_slice()) else {
         return false;
     };
-    for part in middle
-        .iter()
-        .filter(|part| !part.is_empty())
-        .map(|part| fold(part))
-    {
+    for part in middle.iter().filter(|part| !part.is_empty()).map(|part| fold(part)) {
         let Some(at) = rest.windows(part.len()).position(|window| window == part) else {
             return false;
         };
@@ -188,35 +175,24 @@ impl Reader<'_> {
         let empty = parts.iter().all(Vec::is_empty);
         match (operator, parts.len()) {
             (Some(b'='), 2) if empty => Ok(Filter::Present(name)),
-            (_, 1) if empty => Err(FilterError {
-                at: start,
-                what: "the value is empty",
-            }),
+            (_, 1) if empty => Err(FilterError { at: start, what: "the value is empty" }),
             (Some(b'='), 1) => Ok(Filter::Equal(name, parts.pop().unwrap_or_default())),
             (Some(b'>'), 1) => Ok(Filter::AtLeast(name, parts.pop().unwrap_or_default())),
             (Some(b'<'), 1) => Ok(Filter::AtMost(name, parts.pop().unwrap_or_default())),
             (Some(b'='), _) if !empty => Ok(Filter::Substrings(name, parts)),
-            _ => Err(FilterError {
-                at: start,
-                what: "a * is not allowed here",
-            }),
+            _ => Err(FilterError { at: start, what: "a * is not allowed here" }),
         }
     }
 
     fn name(&mut self) -> Result<String, FilterError> {
         let mut name = String::new();
-        while let Some(byte) = self
-            .peek()
-            .filter(|byte| byte.is_ascii_alphanumeric() || b"-.;".contains(byte))
+        while let Some(byte) =
+            self.peek().filter(|byte| byte.is_ascii_alphanumeric() || b"-.;".contains(byte))
         {
             name.push(char::from(byte));
             self.at += 1;
         }
-        if name.is_empty() {
-            Err(self.error("expected an attribute name"))
-        } else {
-            Ok(name)
-        }
+        if name.is_empty() { Err(self.error("expected an attribute name")) } else { Ok(name) }
     }
 
     /// The value, cut at every bare `*`.
@@ -239,10 +215,7 @@ impl Reader<'_> {
 
     /// `\XX`; leaves the reader on the last digit.
     fn escaped(&mut self) -> Result<u8, FilterError> {
-        let digits = self
-            .text
-            .get(self.at + 1..self.at + 3)
-            .and_then(|d| core::str::from_utf8(d).ok());
+        let digits = self.text.get(self.at + 1..self.at + 3).and_then(|d| core::str::from_utf8(d).ok());
         let byte = digits
             .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
             .and_then(|digits| u8::from_str_radix(digits, 16).ok())
@@ -336,40 +309,18 @@ mod tests {
         for (text, message) in [
             ("", "expected \"(\" at character 1 of the filter"),
             ("uid=x", "expected \"(\" at character 1 of the filter"),
-            (
-                "( uid=a)",
-                "expected an attribute name at character 2 of the filter",
-            ),
+            ("( uid=a)", "expected an attribute name at character 2 of the filter"),
             ("(&)", "expected \"(\" at character 3 of the filter"),
             ("(uid=a", "expected \")\" at character 7 of the filter"),
-            (
-                "(uid=a))",
-                "unexpected text after the filter at character 8 of the filter",
-            ),
-            (
-                "(uid~=a)",
-                "expected =, >= or <= after the attribute name at character 5 of the filter",
-            ),
-            (
-                "(uid:=a)",
-                "expected =, >= or <= after the attribute name at character 5 of the filter",
-            ),
-            (
-                "(uid=\\zz)",
-                "expected two hexadecimal digits after \\ at character 6 of the filter",
-            ),
+            ("(uid=a))", "unexpected text after the filter at character 8 of the filter"),
+            ("(uid~=a)", "expected =, >= or <= after the attribute name at character 5 of the filter"),
+            ("(uid:=a)", "expected =, >= or <= after the attribute name at character 5 of the filter"),
+            ("(uid=\\zz)", "expected two hexadecimal digits after \\ at character 6 of the filter"),
             ("(uid=)", "the value is empty at character 6 of the filter"),
-            (
-                "(uid>=a*)",
-                "a * is not allowed here at character 7 of the filter",
-            ),
+            ("(uid>=a*)", "a * is not allowed here at character 7 of the filter"),
             ("(uid=**)", "a * is not allowed here at character 6 of the filter"),
         ] {
-            assert_eq!(
-                Filter::parse(text).map_err(|e| e.to_string()),
-                Err(message.into()),
-                "{text}"
-            );
+            assert_eq!(Filter::parse(text).map_err(|e| e.to_string()), Err(message.into()), "{text}");
         }
         let deep = format!("{}(a=b){}", "(!".repeat(50_000), ")".repeat(50_000));
         assert_eq!(Filter::parse(&deep).unwrap_err().what, "nesting is too deep");
@@ -377,12 +328,9 @@ mod tests {
 
     #[test]
     fn the_canonical_form_means_the_same() {
-        for text in [
-            "(&(a=b)(|(c=*)(!(d>=1)))(e<=2))",
-            "(a=b*c*d)",
-            "(a=*b*)",
-            "(a=\\2a\\28\\29\\5c\\00\\c3\\a4)",
-        ] {
+        for text in
+            ["(&(a=b)(|(c=*)(!(d>=1)))(e<=2))", "(a=b*c*d)", "(a=*b*)", "(a=\\2a\\28\\29\\5c\\00\\c3\\a4)"]
+        {
             assert_eq!(Filter::parse(text).unwrap().to_string(), text);
         }
     }

@@ -123,22 +123,14 @@ impl Config {
     /// What the PAM module asks when no snapshot is usable.
     #[must_use]
     pub fn managed(&self) -> Managed {
-        Managed {
-            id_range: self.accounts.id_range,
-            local_accounts: self.accounts.local_accounts.clone(),
-        }
+        Managed { id_range: self.accounts.id_range, local_accounts: self.accounts.local_accounts.clone() }
     }
 }
 
 fn certificates(check: Check<'_>, raw: raw::Certificates) -> Result<Certificates, ConfigError> {
     let trusted_ca = raw.trusted_ca.map_or_else(
         || Ok(Vec::new()),
-        |list| {
-            list.into_inner()
-                .into_iter()
-                .map(|path| check.path(path))
-                .collect()
-        },
+        |list| list.into_inner().into_iter().map(|path| check.path(path)).collect(),
     )?;
     let span = raw.key_id.as_ref().map_or(0..0, toml::Spanned::span);
     let key_id = check.filled(raw.key_id)?;
@@ -154,12 +146,7 @@ fn limits(check: Check<'_>, directory: &Directory, raw: raw::Limits) -> Result<L
         let hint = "max_stale is shorter than refresh: every account would be refused between two refreshes";
         return Err(check.0.error(span, hint));
     }
-    let words = [
-        ("required", AuditMode::Required),
-        ("best_effort", AuditMode::BestEffort),
-    ];
-    let audit = check
-        .one_of(raw.audit, "audit", &words)?
-        .unwrap_or(AuditMode::Required);
+    let words = [("required", AuditMode::Required), ("best_effort", AuditMode::BestEffort)];
+    let audit = check.one_of(raw.audit, "audit", &words)?.unwrap_or(AuditMode::Required);
     Ok(Limits { max_stale, audit })
 }

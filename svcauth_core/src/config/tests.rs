@@ -52,17 +52,12 @@ fn the_smallest_file_has_every_default_of_the_manual() {
     let config = Config::parse(&format!("[directory]\nkind = \"ldif\"\n{RULE}")).unwrap();
     assert_eq!(
         config.directory.kind,
-        DirectoryKind::Ldif {
-            file: PathBuf::from("/etc/svcauth/directory.ldif")
-        }
+        DirectoryKind::Ldif { file: PathBuf::from("/etc/svcauth/directory.ldif") }
     );
     assert_eq!(config.directory.refresh.as_secs(), 15);
     assert_eq!(config.directory.full_refresh.as_secs(), 6 * 3600);
     assert_eq!(config.directory.timeout.as_secs(), 30);
-    assert_eq!(
-        config.accounts.search.filter.to_string(),
-        "(objectClass=posixAccount)"
-    );
+    assert_eq!(config.accounts.search.filter.to_string(), "(objectClass=posixAccount)");
     assert_eq!(config.accounts.id_range.to_string(), "7000-7999");
     assert_eq!(config.accounts.home_of("deployer"), "/home/deployer");
     assert_eq!(config.accounts.shell, "/bin/bash");
@@ -71,13 +66,8 @@ fn the_smallest_file_has_every_default_of_the_manual() {
     assert_eq!(config.people.ssh_key, ["sshPublicKey", "altSecurityIdentities"]);
     assert_eq!(config.people.principal, ["krbPrincipalName", "userPrincipalName"]);
     assert_eq!(config.certificates.trusted_ca, Vec::<PathBuf>::new());
-    assert_eq!(
-        (config.limits.max_stale.as_secs(), config.limits.audit),
-        (86_400, AuditMode::Required)
-    );
-    let [rule] = config.access.as_slice() else {
-        panic!("one rule")
-    };
+    assert_eq!((config.limits.max_stale.as_secs(), config.limits.audit), (86_400, AuditMode::Required));
+    let [rule] = config.access.as_slice() else { panic!("one rule") };
     assert_eq!((rule.line, rule.need), (3, Need::Any));
     assert_eq!(rule.roles, WrittenRoles::Named(vec!["application".to_string()]));
     assert_eq!(rule.services, ["sshd", "su", "sudo", "login"]);
@@ -87,39 +77,21 @@ fn the_smallest_file_has_every_default_of_the_manual() {
 #[test]
 fn an_ldap_file_is_read_as_it_is_written() {
     let config = Config::parse(LDAP).unwrap();
-    let DirectoryKind::Ldap(ldap) = &config.directory.kind else {
-        panic!("ldap")
-    };
+    let DirectoryKind::Ldap(ldap) = &config.directory.kind else { panic!("ldap") };
     let shown: Vec<String> = ldap.uris.iter().map(ToString::to_string).collect();
     assert_eq!(
         shown,
-        [
-            "ldaps://ldap1.example.com:636",
-            "ldaps://[2001:db8::1]:1636",
-            "ldapi:///run/slapd/ldapi"
-        ]
+        ["ldaps://ldap1.example.com:636", "ldaps://[2001:db8::1]:1636", "ldapi:///run/slapd/ldapi"]
     );
     assert_eq!(ldap.tls, Tls::Ldaps);
     assert!(matches!(&ldap.bind, Bind::Simple { dn, .. } if dn == "cn=svcauth,dc=example,dc=com"));
-    assert_eq!(
-        config.certificates.key_id.login("alice@example.com"),
-        Some("alice")
-    );
+    assert_eq!(config.certificates.key_id.login("alice@example.com"), Some("alice"));
     let managed = config.managed();
     assert!(managed.covers("postgres", 105) && managed.covers("x", 7001));
     assert!(!managed.covers("root", 0) && !managed.covers("postgres", 0) && !managed.covers("x", 1000));
-    let [rule] = config.access.as_slice() else {
-        panic!("one rule")
-    };
-    assert_eq!(
-        (rule.line, &rule.roles, rule.need),
-        (23, &WrittenRoles::MemberOf, Need::Every)
-    );
-    assert!(
-        rule.from
-            .iter()
-            .any(|net| net.contains("10.9.8.7".parse().unwrap()))
-    );
+    let [rule] = config.access.as_slice() else { panic!("one rule") };
+    assert_eq!((rule.line, &rule.roles, rule.need), (23, &WrittenRoles::MemberOf, Need::Every));
+    assert!(rule.from.iter().any(|net| net.contains("10.9.8.7".parse().unwrap())));
 }
 
 #[test]
@@ -134,11 +106,7 @@ fn loopback_is_recognised_in_every_spelling_and_nothing_else_is() {
         ("ldap://10.0.0.1", false),
         ("ldap://127.0.0.1.example.com", false),
     ] {
-        assert_eq!(
-            DirectoryUri::parse(uri).map(|uri| uri.is_local()),
-            Some(local),
-            "{uri}"
-        );
+        assert_eq!(DirectoryUri::parse(uri).map(|uri| uri.is_local()), Some(local), "{uri}");
     }
     for bad in [
         "ldap://",
@@ -158,9 +126,7 @@ fn loopback_is_recognised_in_every_spelling_and_nothing_else_is() {
 
 #[test]
 fn an_error_names_the_file_when_it_is_told() {
-    let error = Config::parse("")
-        .unwrap_err()
-        .with_path(Path::new("/etc/svcauth/svcauth.toml"));
+    let error = Config::parse("").unwrap_err().with_path(Path::new("/etc/svcauth/svcauth.toml"));
     assert_eq!(
         error.to_string(),
         "/etc/svcauth/svcauth.toml: line 1, column 1: the section [directory] is missing; \
@@ -191,8 +157,5 @@ fn every_faulty_file_gets_its_place_its_fault_and_its_next_step() {
 fn an_empty_list_of_roles_is_kept_as_a_rule_that_allows_nobody() {
     let config =
         Config::parse("[directory]\nkind = \"ldif\"\n[[access]]\naccounts = [\"*\"]\nroles = []\n").unwrap();
-    assert_eq!(
-        config.access.first().map(|rule| &rule.roles),
-        Some(&WrittenRoles::Named(Vec::new()))
-    );
+    assert_eq!(config.access.first().map(|rule| &rule.roles), Some(&WrittenRoles::Named(Vec::new())));
 }

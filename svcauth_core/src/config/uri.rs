@@ -31,9 +31,7 @@ impl DirectoryUri {
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if scheme == "ldapi" {
             let path = percent_decoded(rest)?;
-            return path.starts_with('/').then(|| Self::Ldapi {
-                path: PathBuf::from(path),
-            });
+            return path.starts_with('/').then(|| Self::Ldapi { path: PathBuf::from(path) });
         }
         let ldaps = match scheme {
             "ldaps" => true,
@@ -49,15 +47,11 @@ impl DirectoryUri {
                     389
                 }
             }
-            Some(digits) => u16::try_from(crate::id::parse_id(digits.as_bytes())?)
-                .ok()
-                .filter(|port| *port > 0)?,
+            Some(digits) => {
+                u16::try_from(crate::id::parse_id(digits.as_bytes())?).ok().filter(|port| *port > 0)?
+            }
         };
-        Some(Self::Host {
-            host: host.to_string(),
-            port,
-            ldaps,
-        })
+        Some(Self::Host { host: host.to_string(), port, ldaps })
     }
 
     /// Whether bytes on the way to this server never leave the host.
@@ -67,9 +61,7 @@ impl DirectoryUri {
             Self::Ldapi { .. } => true,
             Self::Host { host, .. } => {
                 host == "localhost"
-                    || host
-                        .parse::<IpAddr>()
-                        .is_ok_and(|addr| addr.to_canonical().is_loopback())
+                    || host.parse::<IpAddr>().is_ok_and(|addr| addr.to_canonical().is_loopback())
             }
         }
     }
@@ -98,9 +90,7 @@ fn host_and_port(text: &str) -> Option<(&str, Option<&str>)> {
             Some((host, Some(rest.strip_prefix(':')?)))
         };
     }
-    let (host, port) = text
-        .split_once(':')
-        .map_or((text, None), |(host, port)| (host, Some(port)));
+    let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
     let ok = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     (!host.is_empty() && host.bytes().all(ok)).then_some((host, port))
 }
@@ -115,9 +105,8 @@ fn percent_decoded(text: &str) -> Option<String> {
             continue;
         }
         let (digits, tail) = rest.split_at_checked(2)?;
-        let digits = core::str::from_utf8(digits)
-            .ok()
-            .filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        let digits =
+            core::str::from_utf8(digits).ok().filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
         bytes.push(u8::from_str_radix(digits, 16).ok().filter(|byte| *byte != 0)?);
         rest = tail;
     }

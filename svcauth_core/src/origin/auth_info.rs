@@ -124,9 +124,7 @@ fn parse_line(text: &str, line: usize) -> Result<Method, AuthInfoError> {
         ("publickey", Some(rest)) => parse_key(rest, line),
         ("gssapi-with-mic" | "gssapi-keyex", Some(rest)) => parse_principal(rest, line),
         ("publickey" | "gssapi-with-mic" | "gssapi-keyex", None) => Err(AuthInfoError::Form { line }),
-        (name, rest) if is_other(name, rest) => Ok(Method::Other {
-            name: name.to_owned(),
-        }),
+        (name, rest) if is_other(name, rest) => Ok(Method::Other { name: name.to_owned() }),
         _ => Err(AuthInfoError::Form { line }),
     }
 }
@@ -169,9 +167,7 @@ fn parse_principal(rest: &str, line: usize) -> Result<Method, AuthInfoError> {
     let plain = rest.chars().all(|c| !c.is_whitespace() && c != '\\') && rest.len() <= PRINCIPAL_MAX;
     match rest.split_once('@') {
         Some((name, realm)) if plain && !name.is_empty() && !realm.is_empty() && !realm.contains('@') => {
-            Ok(Method::Gssapi {
-                principal: rest.to_owned(),
-            })
+            Ok(Method::Gssapi { principal: rest.to_owned() })
         }
         _ => Err(AuthInfoError::Principal { line }),
     }

@@ -130,11 +130,7 @@ impl Certificate {
     pub(super) fn from_words(name: &str, encoded: &str) -> Result<Self, CertificateError> {
         certificate_type(name)?;
         let certificate = Self::from_blob(&decode(encoded)?)?;
-        if certificate.algorithm == name {
-            Ok(certificate)
-        } else {
-            Err(KeyError::TypeMismatch.into())
-        }
+        if certificate.algorithm == name { Ok(certificate) } else { Err(KeyError::TypeMismatch.into()) }
     }
 
     /// Reads a certificate blob (the base64 part of a `-cert.pub` file, decoded).
@@ -179,10 +175,7 @@ impl Certificate {
     /// The payload of the extension [`ORIGIN_EXTENSION`]: who triggered the robot that holds this certificate.
     #[must_use]
     pub fn origin(&self) -> Option<&str> {
-        let option = self
-            .extensions
-            .iter()
-            .find(|option| option.name == ORIGIN_EXTENSION)?;
+        let option = self.extensions.iter().find(|option| option.name == ORIGIN_EXTENSION)?;
         option.payload()
     }
 
@@ -247,21 +240,13 @@ fn read_principals(packed: &[u8]) -> Result<Vec<String>, CertificateError> {
         exact(!principal.is_empty(), "valid principals")?;
         principals.push(principal.to_owned());
     }
-    if principals.is_empty() {
-        Err(CertificateError::NoPrincipals)
-    } else {
-        Ok(principals)
-    }
+    if principals.is_empty() { Err(CertificateError::NoPrincipals) } else { Ok(principals) }
 }
 
 fn read_validity(wire: &mut Wire<'_>) -> Result<(u64, u64), CertificateError> {
     let after = wire.u64("valid after")?;
     let before = wire.u64("valid before")?;
-    if after < before {
-        Ok((after, before))
-    } else {
-        Err(CertificateError::Validity)
-    }
+    if after < before { Ok((after, before)) } else { Err(CertificateError::Validity) }
 }
 
 /// PROTOCOL.certkeys: names are unique and in byte order, so that a list has one form only.
@@ -273,10 +258,7 @@ fn read_options(packed: &[u8], field: &'static str) -> Result<Vec<CertOption>, C
         let data = wire.string(field)?;
         let before = options.last().map_or("", |option| option.name.as_str());
         exact(before < name, field)?;
-        options.push(CertOption {
-            name: name.to_owned(),
-            data: data.to_owned(),
-        });
+        options.push(CertOption { name: name.to_owned(), data: data.to_owned() });
     }
     Ok(options)
 }
@@ -286,9 +268,7 @@ fn check_critical(option: &CertOption) -> Result<(), CertificateError> {
     match option.name.as_str() {
         "force-command" | "source-address" => Ok(exact(option.payload().is_some(), "critical options")?),
         "verify-required" => Ok(exact(option.data.is_empty(), "critical options")?),
-        name => Err(CertificateError::UnknownCriticalOption(
-            name.chars().take(64).collect(),
-        )),
+        name => Err(CertificateError::UnknownCriticalOption(name.chars().take(64).collect())),
     }
 }
 

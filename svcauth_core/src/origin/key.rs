@@ -94,11 +94,7 @@ impl PublicKey {
         let kind = KeyType::from_name(name)?;
         let blob = decode(encoded)?;
         let key = Self::from_blob(blob)?;
-        if key.algorithm == kind.name() {
-            Ok(key)
-        } else {
-            Err(KeyError::TypeMismatch)
-        }
+        if key.algorithm == kind.name() { Ok(key) } else { Err(KeyError::TypeMismatch) }
     }
 
     /// A key from its blob alone.
@@ -113,10 +109,7 @@ impl PublicKey {
         let kind = KeyType::from_name(wire.text("type")?)?;
         kind.check_fields(&mut wire)?;
         wire.finish("end of key")?;
-        Ok(Self {
-            algorithm: kind.name().to_owned(),
-            blob,
-        })
+        Ok(Self { algorithm: kind.name().to_owned(), blob })
     }
 
     /// The fingerprint under which the snapshot knows this key.
@@ -234,10 +227,7 @@ fn ecdsa(wire: &mut Wire<'_>, curve: &[u8], size: usize) -> Result<(), Malformed
 /// OpenSSH's PROTOCOL.u2f: the application, `ssh:` unless the person chose another.
 fn application(wire: &mut Wire<'_>) -> Result<(), Malformed> {
     let text = wire.text("application")?;
-    exact(
-        !text.is_empty() && !text.chars().any(char::is_control),
-        "application",
-    )
+    exact(!text.is_empty() && !text.chars().any(char::is_control), "application")
 }
 
 pub(super) fn exact(holds: bool, field: &'static str) -> Result<(), Malformed> {

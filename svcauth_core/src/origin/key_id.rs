@@ -58,18 +58,13 @@ impl KeyIdTemplate {
         if before.contains(['{', '}']) || behind.contains(['{', '}']) {
             return Err(KeyIdTemplateError::Brace);
         }
-        Ok(Self {
-            before: before.to_owned(),
-            behind: behind.to_owned(),
-        })
+        Ok(Self { before: before.to_owned(), behind: behind.to_owned() })
     }
 
     /// The login name in a key id, if the key id is of this form and the login is one that a person may have.
     #[must_use]
     pub fn login<'a>(&self, key_id: &'a str) -> Option<&'a str> {
-        let login = key_id
-            .strip_prefix(self.before.as_str())?
-            .strip_suffix(self.behind.as_str())?;
+        let login = key_id.strip_prefix(self.before.as_str())?.strip_suffix(self.behind.as_str())?;
         let ambiguous = [&self.before, &self.behind].into_iter().any(|literal| {
             !literal.is_empty()
                 && (login.contains(literal.as_str()) || (literal.contains('@') && login.contains('@')))
@@ -108,11 +103,9 @@ mod tests {
     fn a_key_id_that_could_be_read_in_two_ways_names_nobody() {
         let template = KeyIdTemplate::parse("{login}@example.com").unwrap();
         assert_eq!(template.login("alice@example.com"), Some("alice"));
-        for key_id in [
-            "alice@example.com@example.com",
-            "alice@evil.test@example.com",
-            "alice@EXAMPLE.COM@example.com",
-        ] {
+        for key_id in
+            ["alice@example.com@example.com", "alice@evil.test@example.com", "alice@EXAMPLE.COM@example.com"]
+        {
             assert_eq!(template.login(key_id), None, "{key_id}");
         }
         let template = KeyIdTemplate::parse("ci-{login}-prod").unwrap();

@@ -56,18 +56,12 @@ impl<'a> Wire<'a> {
 
     pub(super) fn u32(&mut self, field: &'static str) -> Result<u32, Malformed> {
         let bytes = self.take(4, field)?;
-        bytes
-            .try_into()
-            .map(u32::from_be_bytes)
-            .map_err(|_| Malformed::new(field))
+        bytes.try_into().map(u32::from_be_bytes).map_err(|_| Malformed::new(field))
     }
 
     pub(super) fn u64(&mut self, field: &'static str) -> Result<u64, Malformed> {
         let bytes = self.take(8, field)?;
-        bytes
-            .try_into()
-            .map(u64::from_be_bytes)
-            .map_err(|_| Malformed::new(field))
+        bytes.try_into().map(u64::from_be_bytes).map_err(|_| Malformed::new(field))
     }
 
     pub(super) fn string(&mut self, field: &'static str) -> Result<&'a [u8], Malformed> {
@@ -95,11 +89,7 @@ impl<'a> Wire<'a> {
     }
 
     pub(super) const fn finish(self, field: &'static str) -> Result<(), Malformed> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(Malformed::new(field))
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(Malformed::new(field)) }
     }
 }
 
@@ -111,27 +101,15 @@ mod tests {
     fn a_length_that_leads_beyond_the_end_is_refused_without_allocating() {
         assert_eq!(Wire::new(b"\0\0\0\x03abc").string("x"), Ok(&b"abc"[..]));
         for bytes in [&b""[..], b"\0\0\0", b"\0\0\0\x04abc", b"\xff\xff\xff\xffabc"] {
-            assert_eq!(
-                Wire::new(bytes).string("x"),
-                Err(Malformed { field: "x" }),
-                "{bytes:?}"
-            );
+            assert_eq!(Wire::new(bytes).string("x"), Err(Malformed { field: "x" }), "{bytes:?}");
         }
     }
 
     #[test]
     fn a_positive_integer_has_one_form_only() {
         assert_eq!(Wire::new(b"\0\0\0\x01\x03").positive_mpint("e"), Ok(&b"\x03"[..]));
-        assert_eq!(
-            Wire::new(b"\0\0\0\x02\0\x80").positive_mpint("e"),
-            Ok(&b"\x80"[..])
-        );
-        for bytes in [
-            &b"\0\0\0\0"[..],
-            b"\0\0\0\x01\0",
-            b"\0\0\0\x01\x80",
-            b"\0\0\0\x02\0\x7f",
-        ] {
+        assert_eq!(Wire::new(b"\0\0\0\x02\0\x80").positive_mpint("e"), Ok(&b"\x80"[..]));
+        for bytes in [&b"\0\0\0\0"[..], b"\0\0\0\x01\0", b"\0\0\0\x01\x80", b"\0\0\0\x02\0\x7f"] {
             assert!(Wire::new(bytes).positive_mpint("e").is_err(), "{bytes:?}");
         }
     }

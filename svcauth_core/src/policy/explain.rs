@@ -114,9 +114,7 @@ fn flip_to_allow(
         }
         _ => return None,
     };
-    decide(policy, &account, Origin::Person(&person), &at)
-        .is_allow()
-        .then_some(change)
+    decide(policy, &account, Origin::Person(&person), &at).is_allow().then_some(change)
 }
 
 fn one_more_role(
@@ -127,10 +125,7 @@ fn one_more_role(
 ) -> Option<String> {
     policy.roles.iter().enumerate().find_map(|(index, role)| {
         let mut with = person.clone();
-        with.held.push(Held {
-            role: RoleRef(u32::try_from(index).ok()?),
-            path: Vec::new(),
-        });
+        with.held.push(Held { role: RoleRef(u32::try_from(index).ok()?), path: Vec::new() });
         let allowed = role.id.is_some() && decide(policy, account, Origin::Person(&with), at).is_allow();
         allowed.then(|| format!("add {} to {}", person.login, role.name))
     })

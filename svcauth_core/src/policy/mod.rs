@@ -216,11 +216,7 @@ pub struct Verdict {
 
 impl Verdict {
     pub(crate) const fn deny(reason: Reason) -> Self {
-        Self {
-            decision: Decision::Deny(reason),
-            rule: None,
-            roles: Vec::new(),
-        }
+        Self { decision: Decision::Deny(reason), rule: None, roles: Vec::new() }
     }
     /// Whether the decision is to allow.
     #[must_use]
@@ -274,29 +270,17 @@ impl Outcome {
             Self::NotInRole(roles) => (Reason::NotInRole, roles),
             Self::MissingRole(roles) => (Reason::MissingRole, roles),
             Self::Granted(roles) => {
-                return Verdict {
-                    decision: Decision::Allow,
-                    rule: Some(rule),
-                    roles,
-                };
+                return Verdict { decision: Decision::Allow, rule: Some(rule), roles };
             }
         };
-        Verdict {
-            decision: Decision::Deny(reason),
-            rule: Some(rule),
-            roles,
-        }
+        Verdict { decision: Decision::Deny(reason), rule: Some(rule), roles }
     }
 }
 
 /// May whoever is behind the session act as the account?
 pub fn decide(policy: &Policy, account: &Account, origin: Origin<'_>, at: &Circumstances<'_>) -> Verdict {
     if origin == Origin::Root {
-        return Verdict {
-            decision: Decision::Allow,
-            rule: None,
-            roles: Vec::new(),
-        };
+        return Verdict { decision: Decision::Allow, rule: None, roles: Vec::new() };
     }
     let target = decide_target(policy, account, at);
     if !target.is_allow() {
@@ -346,16 +330,11 @@ fn closest(policy: &Policy, judge: impl Fn(&AccessRule) -> Outcome) -> Verdict {
     let mut best: Option<(usize, Outcome)> = None;
     for (index, rule) in policy.rules.iter().enumerate() {
         let outcome = judge(rule);
-        if best
-            .as_ref()
-            .is_none_or(|(_, other)| outcome.rank() > other.rank())
-        {
+        if best.as_ref().is_none_or(|(_, other)| outcome.rank() > other.rank()) {
             best = Some((index, outcome));
         }
     }
-    best.map_or(Verdict::deny(Reason::NoRule), |(index, outcome)| {
-        outcome.verdict(index)
-    })
+    best.map_or(Verdict::deny(Reason::NoRule), |(index, outcome)| outcome.verdict(index))
 }
 
 /// What one rule says; without a person only as far as the account alone decides.
@@ -368,10 +347,7 @@ pub(crate) fn judge(
     if !rule.accounts.iter().any(|pattern| pattern.matches(&account.name)) {
         return Outcome::OtherAccount;
     }
-    if !at
-        .service
-        .is_none_or(|service| rule.services.iter().any(|allowed| covers(allowed, service)))
-    {
+    if !at.service.is_none_or(|service| rule.services.iter().any(|allowed| covers(allowed, service))) {
         return Outcome::OtherService;
     }
     let named = |host: &&str| rule.hosts.iter().any(|pattern| pattern.matches_host(host));
@@ -388,10 +364,7 @@ pub(crate) fn judge(
     if roles.is_empty() {
         return Outcome::NoRoles;
     }
-    person.map_or_else(
-        || Outcome::Granted(Vec::new()),
-        |person| judge_roles(rule.need, roles, person),
-    )
+    person.map_or_else(|| Outcome::Granted(Vec::new()), |person| judge_roles(rule.need, roles, person))
 }
 
 fn judge_roles(need: Need, roles: &[RoleRef], person: &Person) -> Outcome {

@@ -28,9 +28,7 @@ impl Pattern {
     /// Whether the whole name matches, case-insensitively (host names, RFC 4343).
     #[must_use]
     pub fn matches_host(&self, name: &str) -> bool {
-        matches(self.0.as_bytes(), name.as_bytes(), |a, b| {
-            a.eq_ignore_ascii_case(&b)
-        })
+        matches(self.0.as_bytes(), name.as_bytes(), |a, b| a.eq_ignore_ascii_case(&b))
     }
 }
 
@@ -58,9 +56,7 @@ fn matches(pattern: &[u8], name: &[u8], same: impl Fn(u8, u8) -> bool) -> bool {
             }
         }
     }
-    pattern
-        .get(p..)
-        .is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+    pattern.get(p..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
 }
 
 /// An address or a network in CIDR notation: `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`.
@@ -157,9 +153,8 @@ fn mask(address: IpAddr, prefix: u8) -> u128 {
 impl FromStr for Network {
     type Err = NetworkError;
     fn from_str(text: &str) -> Result<Self, NetworkError> {
-        let (address, prefix) = text
-            .split_once('/')
-            .map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let (address, prefix) =
+            text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
         let address = plain(address.parse().map_err(|_| NetworkError::Syntax)?);
         let prefix = match prefix {
             None => width(address),

@@ -65,10 +65,6 @@ impl fmt::Display for Reason {
 impl core::str::FromStr for Reason {
     type Err = ();
     fn from_str(code: &str) -> Result<Self, ()> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|reason| reason.code() == code)
-            .ok_or(())
+        Self::ALL.iter().copied().find(|reason| reason.code() == code).ok_or(())
     }
 }

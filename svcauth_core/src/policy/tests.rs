@@ -16,13 +16,7 @@ const NAMES: [&str; 4] = ["foo", "bar", "baz", "application"];
 
 fn policy(rules: Vec<AccessRule>) -> Policy {
     Policy {
-        roles: NAMES
-            .iter()
-            .map(|name| Role {
-                name: name.to_string(),
-                id: Some(name.to_string()),
-            })
-            .collect(),
+        roles: NAMES.iter().map(|name| Role { name: name.to_string(), id: Some(name.to_string()) }).collect(),
         rules,
         max_stale: 3600,
         audit: AuditMode::Required,
@@ -34,10 +28,7 @@ fn policy(rules: Vec<AccessRule>) -> Policy {
 }
 
 fn refs(names: &[&str]) -> Vec<RoleRef> {
-    names
-        .iter()
-        .map(|name| RoleRef(NAMES.iter().position(|known| known == name).unwrap() as u32))
-        .collect()
+    names.iter().map(|name| RoleRef(NAMES.iter().position(|known| known == name).unwrap() as u32)).collect()
 }
 
 fn rule(accounts: &str, roles: Roles, need: Need) -> AccessRule {
@@ -65,13 +56,7 @@ fn account(name: &str, roles: &[&str]) -> Account {
 }
 
 fn person(login: &str, roles: &[&str]) -> Person {
-    let held = refs(roles)
-        .into_iter()
-        .map(|role| Held {
-            role,
-            path: Vec::new(),
-        })
-        .collect();
+    let held = refs(roles).into_iter().map(|role| Held { role, path: Vec::new() }).collect();
     Person {
         login: login.to_string(),
         id: login.to_string(),
@@ -102,34 +87,18 @@ fn says(policy: &Policy, account: &Account, person: &Person, at: &Circumstances<
 fn batman_may_use_alfred_and_joker_may_not_and_the_missing_role_is_named() {
     let alfred = account("alfred", &["foo", "bar"]);
     assert_eq!(
-        says(
-            &spinnaker(),
-            &alfred,
-            &person("batman", &["foo", "bar", "baz"]),
-            &HERE
-        ),
+        says(&spinnaker(), &alfred, &person("batman", &["foo", "bar", "baz"]), &HERE),
         Decision::Allow
     );
-    let verdict = decide(
-        &spinnaker(),
-        &alfred,
-        Origin::Person(&person("joker", &["foo"])),
-        &HERE,
-    );
-    assert_eq!(
-        (verdict.decision, verdict.roles),
-        (Decision::Deny(Reason::MissingRole), refs(&["bar"]))
-    );
+    let verdict = decide(&spinnaker(), &alfred, Origin::Person(&person("joker", &["foo"])), &HERE);
+    assert_eq!((verdict.decision, verdict.roles), (Decision::Deny(Reason::MissingRole), refs(&["bar"])));
 }
 
 #[test]
 fn equal_roles_and_a_superset_may_and_every_other_set_may_not() {
     let alfred = account("alfred", &["foo", "bar"]);
     for roles in [&["foo", "bar"][..], &["foo", "bar", "baz", "application"]] {
-        assert_eq!(
-            says(&spinnaker(), &alfred, &person("p", roles), &HERE),
-            Decision::Allow
-        );
+        assert_eq!(says(&spinnaker(), &alfred, &person("p", roles), &HERE), Decision::Allow);
     }
     for roles in [&[][..], &["bar"], &["foo"], &["baz"]] {
         assert_eq!(
@@ -155,118 +124,64 @@ fn an_account_without_roles_is_usable_by_nobody() {
     }
 }
 
+/// deployer by role application; bob has it.
+fn application() -> (Policy, Account, Person) {
+    let apps = policy(vec![rule("deployer", Roles::Named(refs(&["application"])), Need::Any)]);
+    (apps, account("deployer", &[]), person("bob", &["application"]))
+}
+
 #[test]
-fn each_reason_has_its_case() {
-    let apps = policy(vec![rule(
-        "deployer",
-        Roles::Named(refs(&["application"])),
-        Need::Any,
-    )]);
-    let deployer = account("deployer", &[]);
-    let bob = person("bob", &["application"]);
+fn a_person_without_the_role_and_an_account_without_a_rule_are_told_apart() {
+    let (apps, deployer, bob) = application();
     assert_eq!(says(&apps, &deployer, &bob, &HERE), Decision::Allow);
-    let deny = |reason| Decision::Deny(reason);
-    assert_eq!(
-        says(&apps, &deployer, &person("carol", &["foo"]), &HERE),
-        deny(Reason::NotInRole)
-    );
-    assert_eq!(
-        says(&apps, &account("jenkins", &[]), &bob, &HERE),
-        deny(Reason::NoRule)
-    );
-    assert_eq!(
-        says(
-            &apps,
-            &Account {
-                disabled: true,
-                ..deployer.clone()
-            },
-            &bob,
-            &HERE
-        ),
-        deny(Reason::AccountDisabled)
-    );
-    assert_eq!(
-        says(
-            &apps,
-            &Account {
-                expires: Some(HERE.now),
-                ..deployer.clone()
-            },
-            &bob,
-            &HERE
-        ),
-        deny(Reason::AccountExpired)
-    );
-    assert_eq!(
-        says(
-            &apps,
-            &deployer,
-            &Person {
-                disabled: true,
-                ..bob.clone()
-            },
-            &HERE
-        ),
-        deny(Reason::PersonDisabled)
-    );
-    assert_eq!(
-        says(
-            &apps,
-            &deployer,
-            &Person {
-                expires: Some(HERE.now),
-                ..bob.clone()
-            },
-            &HERE
-        ),
-        deny(Reason::PersonExpired)
-    );
-    let locked = Person {
-        locked_until: Some(HERE.now + 1),
-        ..bob.clone()
-    };
-    assert_eq!(says(&apps, &deployer, &locked, &HERE), deny(Reason::PersonLocked));
-    let unlocked = Person {
-        locked_until: Some(HERE.now),
-        ..bob.clone()
-    };
-    assert_eq!(says(&apps, &deployer, &unlocked, &HERE), Decision::Allow);
-    assert_eq!(
-        says(
-            &apps,
-            &deployer,
-            &bob,
-            &Circumstances {
-                service: Some("cron"),
-                ..HERE
-            }
-        ),
-        deny(Reason::ServiceNotAllowed)
-    );
-    for age in [Age(Some(3601)), Age(None)] {
-        assert_eq!(
-            says(&apps, &deployer, &bob, &Circumstances { age, ..HERE }),
-            deny(Reason::Stale)
-        );
+    let carol = person("carol", &["foo"]);
+    assert_eq!(says(&apps, &deployer, &carol, &HERE), Decision::Deny(Reason::NotInRole));
+    assert_eq!(says(&apps, &account("jenkins", &[]), &bob, &HERE), Decision::Deny(Reason::NoRule));
+    for reason in [Reason::UnknownKey, Reason::NoOrigin, Reason::AmbiguousOrigin] {
+        let verdict = decide(&apps, &deployer, Origin::Unproven(reason), &HERE);
+        assert_eq!(verdict.decision, Decision::Deny(reason));
     }
-    assert_eq!(
-        says(
-            &apps,
-            &deployer,
-            &bob,
-            &Circumstances {
-                age: Age(Some(3600)),
-                ..HERE
-            }
-        ),
-        Decision::Allow
-    );
-    let unproven = Origin::Unproven(Reason::UnknownKey);
-    assert_eq!(
-        decide(&apps, &deployer, unproven, &HERE).decision,
-        deny(Reason::UnknownKey)
-    );
+}
+
+#[test]
+fn disabled_and_expired_accounts_are_usable_by_nobody() {
+    let (apps, deployer, bob) = application();
+    let disabled = Account { disabled: true, ..deployer.clone() };
+    assert_eq!(says(&apps, &disabled, &bob, &HERE), Decision::Deny(Reason::AccountDisabled));
+    let expired = Account { expires: Some(HERE.now), ..deployer.clone() };
+    assert_eq!(says(&apps, &expired, &bob, &HERE), Decision::Deny(Reason::AccountExpired));
+    let expiring = Account { expires: Some(HERE.now + 1), ..deployer };
+    assert_eq!(says(&apps, &expiring, &bob, &HERE), Decision::Allow);
+}
+
+#[test]
+fn disabled_expired_and_locked_people_are_refused_whatever_their_roles() {
+    let (apps, deployer, bob) = application();
+    for (state, decision) in [
+        (Person { disabled: true, ..bob.clone() }, Decision::Deny(Reason::PersonDisabled)),
+        (Person { expires: Some(HERE.now), ..bob.clone() }, Decision::Deny(Reason::PersonExpired)),
+        (Person { expires: Some(HERE.now + 1), ..bob.clone() }, Decision::Allow),
+        (Person { locked_until: Some(HERE.now + 1), ..bob.clone() }, Decision::Deny(Reason::PersonLocked)),
+        (Person { locked_until: Some(HERE.now), ..bob.clone() }, Decision::Allow),
+    ] {
+        assert_eq!(says(&apps, &deployer, &state, &HERE), decision, "{state:?}");
+    }
+}
+
+#[test]
+fn a_snapshot_decides_up_to_max_stale_and_not_a_second_longer_and_never_at_an_unknown_age() {
+    let (apps, deployer, bob) = application();
+    let at = |age| says(&apps, &deployer, &bob, &Circumstances { age: Age(age), ..HERE });
+    assert_eq!(at(Some(3600)), Decision::Allow);
+    assert_eq!(at(Some(3601)), Decision::Deny(Reason::Stale));
+    assert_eq!(at(None), Decision::Deny(Reason::Stale));
+}
+
+#[test]
+fn root_is_let_in_whatever_the_state() {
+    let (apps, deployer, _) = application();
+    let at = Circumstances { age: Age(None), service: Some("cron"), ..HERE };
+    assert!(decide(&apps, &Account { disabled: true, ..deployer }, Origin::Root, &at).is_allow());
 }
 
 #[test]
@@ -274,43 +189,20 @@ fn hosts_and_addresses_limit_a_rule() {
     let mut only_web = rule("deployer", Roles::Named(refs(&["application"])), Need::Any);
     only_web.hosts = vec![Pattern::new("web*.example.com")];
     only_web.from = vec!["10.0.0.0/8".parse().unwrap()];
-    let (policy, deployer, bob) = (
-        policy(vec![only_web]),
-        account("deployer", &[]),
-        person("bob", &["application"]),
-    );
-    let inside = Circumstances {
-        source: Source::Address("10.1.2.3".parse().unwrap()),
-        ..HERE
-    };
+    let (policy, deployer, bob) =
+        (policy(vec![only_web]), account("deployer", &[]), person("bob", &["application"]));
+    let inside = Circumstances { source: Source::Address("10.1.2.3".parse().unwrap()), ..HERE };
     assert_eq!(says(&policy, &deployer, &bob, &inside), Decision::Allow);
     assert_eq!(
-        says(
-            &policy,
-            &deployer,
-            &bob,
-            &Circumstances {
-                source: Source::NotYetKnown,
-                ..HERE
-            }
-        ),
+        says(&policy, &deployer, &bob, &Circumstances { source: Source::NotYetKnown, ..HERE }),
         Decision::Allow
     );
     for source in [Source::Local, Source::Address("192.0.2.1".parse().unwrap())] {
         let outside = Circumstances { source, ..HERE };
-        assert_eq!(
-            says(&policy, &deployer, &bob, &outside),
-            Decision::Deny(Reason::SourceNotAllowed)
-        );
+        assert_eq!(says(&policy, &deployer, &bob, &outside), Decision::Deny(Reason::SourceNotAllowed));
     }
-    let elsewhere = Circumstances {
-        hosts: &["db1", "db1.example.com"],
-        ..inside
-    };
-    assert_eq!(
-        says(&policy, &deployer, &bob, &elsewhere),
-        Decision::Deny(Reason::HostNotAllowed)
-    );
+    let elsewhere = Circumstances { hosts: &["db1", "db1.example.com"], ..inside };
+    assert_eq!(says(&policy, &deployer, &bob, &elsewhere), Decision::Deny(Reason::HostNotAllowed));
 }
 
 #[test]
@@ -318,49 +210,24 @@ fn su_covers_su_with_a_login_shell_and_sudo_covers_sudo_i_and_nothing_covers_mor
     let apps = policy(vec![rule("*", Roles::Named(refs(&["application"])), Need::Any)]);
     let bob = person("bob", &["application"]);
     let through = |service| {
-        says(
-            &apps,
-            &account("deployer", &[]),
-            &bob,
-            &Circumstances {
-                service: Some(service),
-                ..HERE
-            },
-        )
+        says(&apps, &account("deployer", &[]), &bob, &Circumstances { service: Some(service), ..HERE })
     };
     for service in ["su", "su-l", "sudo", "sudo-i", "sshd"] {
         assert_eq!(through(service), Decision::Allow, "{service}");
     }
     for service in ["", "SSHD", "runuser", "cron", "sudo-x", "systemd-user", "other"] {
-        assert_eq!(
-            through(service),
-            Decision::Deny(Reason::ServiceNotAllowed),
-            "{service}"
-        );
+        assert_eq!(through(service), Decision::Deny(Reason::ServiceNotAllowed), "{service}");
     }
 }
 
 #[test]
 fn the_one_change_that_turns_a_decision_does_turn_it() {
-    let apps = policy(vec![rule(
-        "deployer",
-        Roles::Named(refs(&["application"])),
-        Need::Any,
-    )]);
+    let apps = policy(vec![rule("deployer", Roles::Named(refs(&["application"])), Need::Any)]);
     let deployer = account("deployer", &[]);
     let change = |person: &Person| flip(&apps, &deployer, person, &HERE);
-    assert_eq!(
-        change(&person("carol", &[])).as_deref(),
-        Some("add carol to application")
-    );
-    assert_eq!(
-        change(&person("bob", &["application"])).as_deref(),
-        Some("remove bob from application")
-    );
-    let two_steps = Person {
-        disabled: true,
-        ..person("carol", &[])
-    };
+    assert_eq!(change(&person("carol", &[])).as_deref(), Some("add carol to application"));
+    assert_eq!(change(&person("bob", &["application"])).as_deref(), Some("remove bob from application"));
+    let two_steps = Person { disabled: true, ..person("carol", &[]) };
     assert_eq!(change(&two_steps), None);
     let traces = explain(&apps, &deployer, &person("carol", &[]), &HERE);
     assert_eq!(traces.len(), 1);
@@ -376,14 +243,9 @@ fn any_rule() -> impl Strategy<Value = AccessRule> {
         proptest::sample::subsequence(NAMES.to_vec(), 0..=NAMES.len())
             .prop_map(|names| Roles::Named(refs(&names))),
     ];
-    (
-        proptest::sample::select(vec!["*", "deployer", "alfred"]),
-        roles,
-        any::<bool>(),
+    (proptest::sample::select(vec!["*", "deployer", "alfred"]), roles, any::<bool>()).prop_map(
+        |(accounts, roles, every)| rule(accounts, roles, if every { Need::Every } else { Need::Any }),
     )
-        .prop_map(|(accounts, roles, every)| {
-            rule(accounts, roles, if every { Need::Every } else { Need::Any })
-        })
 }
 
 proptest! {

@@ -28,13 +28,8 @@ impl AccessFile {
     /// # Errors
     /// As [`Builder::new`] and [`Builder::record`].
     pub fn new(stamp: Stamp, policy: &Policy) -> Result<Self, BuildError> {
-        let tables = [
-            Table::Policy,
-            Table::Account,
-            Table::Person,
-            Table::PersonByKey,
-            Table::PersonByPrincipal,
-        ];
+        let tables =
+            [Table::Policy, Table::Account, Table::Person, Table::PersonByKey, Table::PersonByPrincipal];
         let mut builder = Builder::new(FileKind::Access, stamp, &tables)?;
         let place = builder.record(RecordKind::Policy, &write_policy(policy))?;
         builder.key(Table::Policy, b"", place)?;
@@ -60,16 +55,13 @@ impl AccessFile {
         keys: &[Fingerprint],
         principals: &[String],
     ) -> Result<(), BuildError> {
-        let place = self
-            .0
-            .record(RecordKind::Person, &write_person(person, keys, principals))?;
+        let place = self.0.record(RecordKind::Person, &write_person(person, keys, principals))?;
         self.0.key(Table::Person, person.login.as_bytes(), place)?;
         for key in keys {
             self.0.key(Table::PersonByKey, key.as_bytes(), place)?;
         }
         for principal in principals {
-            self.0
-                .key(Table::PersonByPrincipal, principal.as_bytes(), place)?;
+            self.0.key(Table::PersonByPrincipal, principal.as_bytes(), place)?;
         }
         Ok(())
     }
@@ -118,8 +110,7 @@ impl<R: ReadAt> AccessSnapshot<R> {
     /// # Errors
     /// When it is missing or damaged.
     pub fn policy(&self) -> Result<Policy, Invalid> {
-        self.lookup(Table::Policy, b"", RecordKind::Policy, read_policy, |_| true)?
-            .ok_or(Invalid::Structure)
+        self.lookup(Table::Policy, b"", RecordKind::Policy, read_policy, |_| true)?.ok_or(Invalid::Structure)
     }
 
     /// A managed account by name; `None`: not managed.
@@ -127,13 +118,9 @@ impl<R: ReadAt> AccessSnapshot<R> {
     /// # Errors
     /// When the file is damaged: then nobody knows.
     pub fn account(&self, name: &str) -> Result<Option<Account>, Invalid> {
-        self.lookup(
-            Table::Account,
-            name.as_bytes(),
-            RecordKind::Account,
-            read_account,
-            |account| account.name == name,
-        )
+        self.lookup(Table::Account, name.as_bytes(), RecordKind::Account, read_account, |account| {
+            account.name == name
+        })
     }
 
     /// A person by login name.
@@ -141,13 +128,9 @@ impl<R: ReadAt> AccessSnapshot<R> {
     /// # Errors
     /// When the file is damaged.
     pub fn person(&self, login: &str) -> Result<Option<KnownPerson>, Invalid> {
-        self.lookup(
-            Table::Person,
-            login.as_bytes(),
-            RecordKind::Person,
-            read_person,
-            |known| known.person.login == login,
-        )
+        self.lookup(Table::Person, login.as_bytes(), RecordKind::Person, read_person, |known| {
+            known.person.login == login
+        })
     }
 
     /// The owner of a public key.
@@ -155,13 +138,9 @@ impl<R: ReadAt> AccessSnapshot<R> {
     /// # Errors
     /// When the file is damaged.
     pub fn person_by_key(&self, key: &Fingerprint) -> Result<Option<KnownPerson>, Invalid> {
-        self.lookup(
-            Table::PersonByKey,
-            key.as_bytes(),
-            RecordKind::Person,
-            read_person,
-            |known| known.keys.contains(key),
-        )
+        self.lookup(Table::PersonByKey, key.as_bytes(), RecordKind::Person, read_person, |known| {
+            known.keys.contains(key)
+        })
     }
 
     /// The owner of a Kerberos principal, compared byte by byte, realm included.
@@ -260,19 +239,10 @@ fn write_policy(policy: &Policy) -> Vec<u8> {
 fn read_policy(payload: &[u8]) -> Result<Policy, Invalid> {
     let mut from = Reader(payload);
     let policy = Policy {
-        roles: from.list(|from| {
-            Ok(Role {
-                name: from.text()?,
-                id: from.option(Reader::text)?,
-            })
-        })?,
+        roles: from.list(|from| Ok(Role { name: from.text()?, id: from.option(Reader::text)? }))?,
         rules: from.list(read_rule)?,
         max_stale: from.u64()?,
-        audit: if from.flag()? {
-            AuditMode::Required
-        } else {
-            AuditMode::BestEffort
-        },
+        audit: if from.flag()? { AuditMode::Required } else { AuditMode::BestEffort },
         trusted_ca: from.list(read_fingerprint)?,
         key_id: from.option(Reader::text)?,
         id_range: IdRange::new(from.u32()?, from.u32()?).map_err(|_| Invalid::Structure)?,
@@ -317,9 +287,8 @@ fn read_rule(from: &mut Reader<'_>) -> Result<AccessRule, Invalid> {
 fn read_network(from: &mut Reader<'_>) -> Result<Network, Invalid> {
     let octets = from.bytes()?;
     let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
-    let address = v4
-        .or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
-        .map_err(|_| Invalid::Structure)?;
+    let address =
+        v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).map_err(|_| Invalid::Structure)?;
     Network::new(address, from.u8()?).map_err(|_| Invalid::Structure)
 }
 
@@ -332,10 +301,7 @@ fn read_roles(from: &mut Reader<'_>) -> Result<Vec<RoleRef>, Invalid> {
 }
 
 fn read_fingerprint(from: &mut Reader<'_>) -> Result<Fingerprint, Invalid> {
-    from.bytes()?
-        .try_into()
-        .map(Fingerprint::from_bytes)
-        .map_err(|_| Invalid::Structure)
+    from.bytes()?.try_into().map(Fingerprint::from_bytes).map_err(|_| Invalid::Structure)
 }
 
 fn write_account(account: &Account) -> Vec<u8> {
@@ -387,18 +353,10 @@ fn read_person(payload: &[u8]) -> Result<KnownPerson, Invalid> {
         disabled: from.flag()?,
         expires: from.option(Reader::u64)?,
         locked_until: from.option(Reader::u64)?,
-        held: from.list(|from| {
-            Ok(Held {
-                role: RoleRef(from.u32()?),
-                path: from.list(Reader::text)?,
-            })
-        })?,
+        held: from.list(|from| Ok(Held { role: RoleRef(from.u32()?), path: from.list(Reader::text)? }))?,
     };
-    let known = KnownPerson {
-        person,
-        keys: from.list(read_fingerprint)?,
-        principals: from.list(Reader::text)?,
-    };
+    let known =
+        KnownPerson { person, keys: from.list(read_fingerprint)?, principals: from.list(Reader::text)? };
     from.end()?;
     Ok(known)
 }

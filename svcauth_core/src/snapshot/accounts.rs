@@ -74,8 +74,7 @@ impl AccountsFile {
         }
         let place = self.0.record(RecordKind::Passwd, &payload)?;
         self.0.key(Table::PasswdByName, account.name.as_bytes(), place)?;
-        self.0
-            .key(Table::PasswdById, &account.uid.get().to_le_bytes(), place)?;
+        self.0.key(Table::PasswdById, &account.uid.get().to_le_bytes(), place)?;
         self.gids(account)
     }
 
@@ -87,10 +86,7 @@ impl AccountsFile {
         payload.extend_from_slice(&[0; 2]);
         string(&mut payload, &account.name);
         payload.resize(payload.len() + padding(account.name.len()), 0);
-        account
-            .gids
-            .iter()
-            .for_each(|gid| payload.extend_from_slice(&gid.get().to_le_bytes()));
+        account.gids.iter().for_each(|gid| payload.extend_from_slice(&gid.get().to_le_bytes()));
         let place = self.0.record(RecordKind::AccountGids, &payload)?;
         self.0.key(Table::AccountGids, account.name.as_bytes(), place)
     }
@@ -116,8 +112,7 @@ impl AccountsFile {
         payload.extend_from_slice(&members);
         let place = self.0.record(RecordKind::Group, &payload)?;
         self.0.key(Table::GroupByName, group.name.as_bytes(), place)?;
-        self.0
-            .key(Table::GroupById, &group.gid.get().to_le_bytes(), place)
+        self.0.key(Table::GroupById, &group.gid.get().to_le_bytes(), place)
     }
 
     /// The whole file.
@@ -130,9 +125,7 @@ impl AccountsFile {
 }
 
 fn short(text: &str) -> Result<[u8; 2], BuildError> {
-    u16::try_from(text.len())
-        .map(u16::to_le_bytes)
-        .map_err(|_| BuildError::TooLong)
+    u16::try_from(text.len()).map(u16::to_le_bytes).map_err(|_| BuildError::TooLong)
 }
 
 /// A NUL inside would end the string early; names are checked long before, so it is simply left out.

@@ -72,19 +72,8 @@ impl Builder {
         if tables.len() > TABLES {
             return Err(BuildError::TooManyTables);
         }
-        let tables = tables
-            .iter()
-            .map(|table| TableKeys {
-                table: *table,
-                keys: Vec::new(),
-            })
-            .collect();
-        Ok(Self {
-            kind,
-            stamp,
-            file: std::vec![0; HEADER_LEN],
-            tables,
-        })
+        let tables = tables.iter().map(|table| TableKeys { table: *table, keys: Vec::new() }).collect();
+        Ok(Self { kind, stamp, file: std::vec![0; HEADER_LEN], tables })
     }
 
     /// Appends a record; [`Self::key`] makes it findable.
@@ -94,9 +83,7 @@ impl Builder {
     pub fn record(&mut self, kind: RecordKind, payload: &[u8]) -> Result<Location, BuildError> {
         let offset = self.file.len();
         let payload_len = u32::try_from(payload.len()).map_err(|_| BuildError::TooLong)?;
-        let len = payload_len
-            .checked_add(RECORD_HEAD as u32)
-            .ok_or(BuildError::TooLong)?;
+        let len = payload_len.checked_add(RECORD_HEAD as u32).ok_or(BuildError::TooLong)?;
         self.file.extend_from_slice(&[0; 8]);
         self.file.extend_from_slice(&payload_len.to_le_bytes());
         self.file.extend_from_slice(&kind.code().to_le_bytes());
@@ -104,10 +91,7 @@ impl Builder {
         self.file.extend_from_slice(payload);
         self.seal(offset, self.file.len());
         self.file.resize(self.file.len().next_multiple_of(8), 0);
-        Ok(Location {
-            offset: offset as u64,
-            len,
-        })
+        Ok(Location { offset: offset as u64, len })
     }
 
     /// Makes a record findable in a table.
@@ -116,11 +100,8 @@ impl Builder {
     /// [`BuildError::TooManyTables`] when the table was not announced to [`Self::new`].
     pub fn key(&mut self, table: Table, key: &[u8], place: Location) -> Result<(), BuildError> {
         let hash = hash(self.stamp.seed, key);
-        let keys = self
-            .tables
-            .iter_mut()
-            .find(|keys| keys.table == table)
-            .ok_or(BuildError::TooManyTables)?;
+        let keys =
+            self.tables.iter_mut().find(|keys| keys.table == table).ok_or(BuildError::TooManyTables)?;
         keys.keys.push((hash, place));
         Ok(())
     }
@@ -142,11 +123,7 @@ impl Builder {
     fn table(&mut self, mut keys: TableKeys) -> Result<Descriptor, BuildError> {
         keys.keys.sort_unstable_by_key(|(hash, _)| *hash);
         // Equal 64-bit hashes under a random seed: the same key twice.
-        if keys
-            .keys
-            .windows(2)
-            .any(|pair| matches!(pair, [(a, _), (b, _)] if a == b))
-        {
+        if keys.keys.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
             return Err(BuildError::DuplicateKey(keys.table));
         }
         let entries = u32::try_from(keys.keys.len()).map_err(|_| BuildError::TooLong)?;
@@ -154,20 +131,13 @@ impl Builder {
         let offset = self.file.len();
         let mut rest = keys.keys.as_slice();
         for bucket in 0..buckets {
-            let mine = rest
-                .iter()
-                .take_while(|(hash, _)| bucket_of(*hash, buckets) == u64::from(bucket))
-                .count();
+            let mine =
+                rest.iter().take_while(|(hash, _)| bucket_of(*hash, buckets) == u64::from(bucket)).count();
             let (slots, others) = rest.split_at_checked(mine).unwrap_or((rest, &[]));
             self.bucket(slots);
             rest = others;
         }
-        Ok(Descriptor {
-            name: *keys.table.name(),
-            offset: offset as u64,
-            buckets,
-            entries,
-        })
+        Ok(Descriptor { name: *keys.table.name(), offset: offset as u64, buckets, entries })
     }
 
     fn bucket(&mut self, slots: &[(u64, Location)]) {
@@ -179,17 +149,13 @@ impl Builder {
             self.file.extend_from_slice(&place.len.to_le_bytes());
             self.file.extend_from_slice(&place.offset.to_le_bytes());
         }
-        self.file
-            .resize(self.file.len() + (SLOTS - slots.len()) * SLOT_LEN, 0);
+        self.file.resize(self.file.len() + (SLOTS - slots.len()) * SLOT_LEN, 0);
         self.seal(offset, offset + BUCKET_LEN);
     }
 
     /// Writes the checksum of a part into its first eight bytes.
     fn seal(&mut self, offset: usize, end: usize) {
-        let Some((sum, body)) = self
-            .file
-            .get_mut(offset..end)
-            .and_then(|part| part.split_at_mut_checked(8))
+        let Some((sum, body)) = self.file.get_mut(offset..end).and_then(|part| part.split_at_mut_checked(8))
         else {
             return;
         };
@@ -204,16 +170,10 @@ impl Builder {
         bytes.extend_from_slice(&(self.file.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&self.stamp.generation.to_le_bytes());
         bytes.extend_from_slice(&self.stamp.created.to_le_bytes());
-        self.stamp
-            .seed
-            .iter()
-            .for_each(|half| bytes.extend_from_slice(&half.to_le_bytes()));
+        self.stamp.seed.iter().for_each(|half| bytes.extend_from_slice(&half.to_le_bytes()));
         bytes.extend_from_slice(&self.stamp.id_range.first().to_le_bytes());
         bytes.extend_from_slice(&self.stamp.id_range.last().to_le_bytes());
-        self.stamp
-            .counts
-            .iter()
-            .for_each(|count| bytes.extend_from_slice(&count.to_le_bytes()));
+        self.stamp.counts.iter().for_each(|count| bytes.extend_from_slice(&count.to_le_bytes()));
         bytes.resize(TABLES_AT, 0);
         for table in descriptors {
             bytes.extend_from_slice(&table.name);

@@ -179,11 +179,7 @@ impl Header {
     }
 
     pub(super) fn descriptor(&self, table: Table) -> Result<&Descriptor, Invalid> {
-        self.tables
-            .iter()
-            .flatten()
-            .find(|found| &found.name == table.name())
-            .ok_or(Invalid::NoTable)
+        self.tables.iter().flatten().find(|found| &found.name == table.name()).ok_or(Invalid::NoTable)
     }
 
     /// SipHash-1-3 of a key under this file's seed.
@@ -249,11 +245,7 @@ fn parse_tables(bytes: &[u8; HEADER_LEN], file_len: u64) -> Result<[Option<Descr
 
 pub(super) fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], Invalid> {
     let end = at.checked_add(N).ok_or(Invalid::Structure)?;
-    bytes
-        .get(at..end)
-        .and_then(|part| part.first_chunk())
-        .copied()
-        .ok_or(Invalid::Structure)
+    bytes.get(at..end).and_then(|part| part.first_chunk()).copied().ok_or(Invalid::Structure)
 }
 
 pub(super) fn u16_at(bytes: &[u8], at: usize) -> Result<u16, Invalid> {

@@ -89,10 +89,7 @@ impl<R: ReadAt> Snapshot<R> {
         let descriptor = self.header.descriptor(table)?;
         let hash = self.header.hash(key);
         let bucket = self.bucket(descriptor.offset, bucket_of(hash, descriptor.buckets))?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the tag is the low half of the hash"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "the tag is the low half of the hash")]
         let tag = hash as u32;
         Ok(Matches { bucket, next: 0, tag })
     }
@@ -107,13 +104,7 @@ impl<R: ReadAt> Snapshot<R> {
         while bucket < descriptor.buckets {
             let slots = self.bucket(descriptor.offset, u64::from(bucket))?;
             if let Some((_, place)) = slots.slot(slot as usize)? {
-                return Ok(Some((
-                    place,
-                    Cursor {
-                        bucket,
-                        slot: slot.saturating_add(1),
-                    },
-                )));
+                return Ok(Some((place, Cursor { bucket, slot: slot.saturating_add(1) })));
             }
             bucket = bucket.saturating_add(1);
             slot = 0;
@@ -182,10 +173,7 @@ impl Cursor {
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the two halves of the number")]
     pub const fn from_bits(bits: u64) -> Self {
-        Self {
-            bucket: (bits >> 32) as u32,
-            slot: bits as u32,
-        }
+        Self { bucket: (bits >> 32) as u32, slot: bits as u32 }
     }
 }
 
@@ -201,14 +189,8 @@ impl Bucket {
         if index >= self.used {
             return Ok(None);
         }
-        let at = index
-            .checked_mul(SLOT_LEN)
-            .and_then(|at| at.checked_add(16))
-            .ok_or(Invalid::Structure)?;
-        let place = Location {
-            len: u32_at(&self.bytes, at + 4)?,
-            offset: u64_at(&self.bytes, at + 8)?,
-        };
+        let at = index.checked_mul(SLOT_LEN).and_then(|at| at.checked_add(16)).ok_or(Invalid::Structure)?;
+        let place = Location { len: u32_at(&self.bytes, at + 4)?, offset: u64_at(&self.bytes, at + 8)? };
         Ok(Some((u32_at(&self.bytes, at)?, place)))
     }
 }

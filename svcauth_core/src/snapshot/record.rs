@@ -46,11 +46,7 @@ impl<'a> PasswdEntry<'a> {
             home: strings.take(u16_at(payload, 12)?)?,
             shell: strings.take(u16_at(payload, 14)?)?,
         };
-        if strings.0.is_empty() {
-            Ok(entry)
-        } else {
-            Err(Invalid::Structure)
-        }
+        if strings.0.is_empty() { Ok(entry) } else { Err(Invalid::Structure) }
     }
 }
 
@@ -76,23 +72,14 @@ impl<'a> GroupEntry<'a> {
         let mut strings = Strings(payload.get(12..).ok_or(Invalid::Structure)?);
         let name = strings.take(u16_at(payload, 8)?)?;
         let member_count = u32_at(payload, 4)?;
-        let (sizes, members) = strings
-            .0
-            .split_at_checked(member_count as usize)
-            .ok_or(Invalid::Structure)?;
+        let (sizes, members) = strings.0.split_at_checked(member_count as usize).ok_or(Invalid::Structure)?;
         let total: usize = sizes.iter().map(|size| usize::from(*size)).sum();
         let ends_in_nul = matches!(members.last(), None | Some(0));
         if total != members.len() || !ends_in_nul || sizes.contains(&0) {
             return Err(Invalid::Structure);
         }
         let gid = Gid::new(u32_at(payload, 0)?).ok_or(Invalid::Structure)?;
-        Ok(Self {
-            gid,
-            name,
-            member_count,
-            sizes,
-            members,
-        })
+        Ok(Self { gid, name, member_count, sizes, members })
     }
 
     /// The members' login names, in order.
@@ -145,10 +132,7 @@ impl<'a> AccountGids<'a> {
         let mut strings = Strings(payload.get(8..).ok_or(Invalid::Structure)?);
         let name_len = u16_at(payload, 4)?;
         let name = strings.take(name_len)?;
-        let gids = strings
-            .0
-            .get(padding(usize::from(name_len))..)
-            .ok_or(Invalid::Structure)?;
+        let gids = strings.0.get(padding(usize::from(name_len))..).ok_or(Invalid::Structure)?;
         let count = u32_at(payload, 0)? as usize;
         if count.checked_mul(4) != Some(gids.len()) {
             return Err(Invalid::Structure);
@@ -158,9 +142,7 @@ impl<'a> AccountGids<'a> {
 
     /// The gids, in order. An id that no directory may hand out is left out.
     pub fn gids(&self) -> impl Iterator<Item = Gid> + 'a {
-        self.gids
-            .chunks_exact(4)
-            .filter_map(|raw| Gid::new(u32::from_le_bytes(*raw.first_chunk()?)))
+        self.gids.chunks_exact(4).filter_map(|raw| Gid::new(u32::from_le_bytes(*raw.first_chunk()?)))
     }
 }
 
@@ -173,10 +155,7 @@ struct Strings<'a>(&'a [u8]);
 
 impl<'a> Strings<'a> {
     fn take(&mut self, len: u16) -> Result<&'a CStr, Invalid> {
-        let (text, rest) = self
-            .0
-            .split_at_checked(usize::from(len) + 1)
-            .ok_or(Invalid::Structure)?;
+        let (text, rest) = self.0.split_at_checked(usize::from(len) + 1).ok_or(Invalid::Structure)?;
         self.0 = rest;
         CStr::from_bytes_with_nul(text).map_err(|_| Invalid::Structure)
     }

@@ -16,13 +16,7 @@ use crate::id::{Gid, IdRange, Uid};
 
 fn stamp(seed: u64) -> Stamp {
     let id_range = IdRange::new(7000, 2_000_000).unwrap();
-    Stamp {
-        generation: 42,
-        created: 1_700_000_000,
-        seed: [seed, !seed],
-        id_range,
-        counts: [2, 1, 0],
-    }
+    Stamp { generation: 42, created: 1_700_000_000, seed: [seed, !seed], id_range, counts: [2, 1, 0] }
 }
 
 fn account(name: &str, uid: u32) -> NewAccount {
@@ -49,8 +43,7 @@ fn small_file() -> Vec<u8> {
     let mut file = AccountsFile::new(stamp(7)).unwrap();
     file.account(&account("deployer", 7001)).unwrap();
     file.account(&account("jenkins", 7002)).unwrap();
-    file.group(&group("application", 7100, &["alice", "bob"]))
-        .unwrap();
+    file.group(&group("application", 7100, &["alice", "bob"])).unwrap();
     file.finish().unwrap()
 }
 
@@ -91,37 +84,18 @@ fn ids_groups_and_memberships_are_found() {
     let file = small_file();
     let snapshot = open(&file).unwrap();
     let mut buffer = vec![0; 4096];
-    let place = snapshot
-        .find(Table::PasswdById, &7002u32.to_le_bytes())
-        .unwrap()
-        .next()
-        .unwrap();
+    let place = snapshot.find(Table::PasswdById, &7002u32.to_le_bytes()).unwrap().next().unwrap();
     let entry = PasswdEntry::parse(snapshot.read(place, RecordKind::Passwd, &mut buffer).unwrap()).unwrap();
     assert_eq!(entry.name, c"jenkins");
-    let place = snapshot
-        .find(Table::GroupById, &7100u32.to_le_bytes())
-        .unwrap()
-        .next()
-        .unwrap();
+    let place = snapshot.find(Table::GroupById, &7100u32.to_le_bytes()).unwrap().next().unwrap();
     let group = GroupEntry::parse(snapshot.read(place, RecordKind::Group, &mut buffer).unwrap()).unwrap();
     assert_eq!((group.name, group.member_count), (c"application", 2));
     assert_eq!(group.members().collect::<Vec<_>>(), [c"alice", c"bob"]);
-    let place = snapshot
-        .find(Table::AccountGids, b"deployer")
-        .unwrap()
-        .next()
-        .unwrap();
-    let gids = AccountGids::parse(
-        snapshot
-            .read(place, RecordKind::AccountGids, &mut buffer)
-            .unwrap(),
-    )
-    .unwrap();
+    let place = snapshot.find(Table::AccountGids, b"deployer").unwrap().next().unwrap();
+    let gids =
+        AccountGids::parse(snapshot.read(place, RecordKind::AccountGids, &mut buffer).unwrap()).unwrap();
     assert_eq!(gids.gids().map(Gid::get).collect::<Vec<_>>(), [7000, 7100]);
-    assert_eq!(
-        (snapshot.header().generation, snapshot.header().created),
-        (42, 1_700_000_000)
-    );
+    assert_eq!((snapshot.header().generation, snapshot.header().created), (42, 1_700_000_000));
 }
 
 #[test]
@@ -145,10 +119,7 @@ fn listing_meets_every_account_once_however_many_there_are() {
 
 #[test]
 fn two_entries_with_one_name_or_one_id_are_refused_by_the_builder() {
-    for (name, uid, table) in [
-        ("deployer", 7009, Table::PasswdByName),
-        ("other", 7001, Table::PasswdById),
-    ] {
+    for (name, uid, table) in [("deployer", 7009, Table::PasswdByName), ("other", 7001, Table::PasswdById)] {
         let mut file = AccountsFile::new(stamp(1)).unwrap();
         file.account(&account("deployer", 7001)).unwrap();
         file.account(&account(name, uid)).unwrap();

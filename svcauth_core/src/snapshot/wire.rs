@@ -71,19 +71,13 @@ impl<'a> Reader<'a> {
         self.take(len)
     }
     pub(super) fn text(&mut self) -> Result<String, Invalid> {
-        core::str::from_utf8(self.bytes()?)
-            .map(String::from)
-            .map_err(|_| Invalid::Structure)
+        core::str::from_utf8(self.bytes()?).map(String::from).map_err(|_| Invalid::Structure)
     }
     pub(super) fn option<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, Invalid>,
     ) -> Result<Option<T>, Invalid> {
-        if self.flag()? {
-            read(self).map(Some)
-        } else {
-            Ok(None)
-        }
+        if self.flag()? { read(self).map(Some) } else { Ok(None) }
     }
     pub(super) fn list<T>(
         &mut self,
@@ -99,10 +93,6 @@ impl<'a> Reader<'a> {
     }
     /// All fields have been taken, nothing follows.
     pub(super) fn end(self) -> Result<(), Invalid> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(Invalid::Structure)
-        }
+        if self.0.is_empty() { Ok(()) } else { Err(Invalid::Structure) }
     }
 }
