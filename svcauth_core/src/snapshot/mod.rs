@@ -68,6 +68,9 @@ mod wire;
 
 #[cfg(feature = "std")]
 #[cfg(test)]
+mod access_tests;
+#[cfg(feature = "std")]
+#[cfg(test)]
 mod tests;
 
 pub use layout::{FileKind, HEADER_LEN, Header, RecordKind, Table};
