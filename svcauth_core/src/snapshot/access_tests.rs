@@ -75,10 +75,10 @@ fn open(file: &[u8]) -> Result<AccessSnapshot<&[u8]>, Invalid> {
     AccessSnapshot::open(file, file.len() as u64)
 }
 
+type Answers = (Policy, Option<Account>, Option<Account>, Option<String>, Option<String>);
+
 /// Everything that a decision reads.
-fn answers(
-    file: &[u8],
-) -> Result<(Policy, Option<Account>, Option<Account>, Option<String>, Option<String>), Invalid> {
+fn answers(file: &[u8]) -> Result<Answers, Invalid> {
     let snapshot = open(file)?;
     Ok((
         snapshot.policy()?,
