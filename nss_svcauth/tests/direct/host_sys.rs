@@ -3,6 +3,8 @@
 use std::ffi::{c_int, c_long, c_void};
 use std::io::Write;
 use std::mem::MaybeUninit;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{ptr, slice};
 
 use crate::room::fork_sys::wait_for;
@@ -14,6 +16,8 @@ const CANARY: u8 = 0xa5;
 type CancellableThread = extern "C-unwind" fn(*mut c_void) -> *mut c_void;
 
 unsafe extern "C" {
+    // The first argument is an enum in glibc's header and an integer elsewhere; ITIMER_REAL is 0.
+    fn setitimer(which: c_int, new: *const libc::itimerval, old: *mut libc::itimerval) -> c_int;
     fn pthread_cancel(thread: libc::pthread_t) -> c_int;
     fn pthread_create(
         thread: *mut libc::pthread_t,
@@ -132,6 +136,40 @@ extern "C-unwind" fn cancelled_thread<F: Fn() -> c_int>(scene: *mut c_void) -> *
     scene.1 = Some((scene.0)());
     pthread_testcancel();
     ptr::null_mut()
+}
+
+static HANDLER: OnceLock<fn()> = OnceLock::new();
+static HANDLED: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn on_alarm(_: c_int) {
+    if let Some(handler) = HANDLER.get() {
+        handler();
+    }
+    HANDLED.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Runs `work` while SIGALRM comes every millisecond, without SA_RESTART, and calls `handler`. How often it came.
+pub(crate) fn in_a_storm_of_signals(handler: fn(), work: impl FnOnce()) -> usize {
+    HANDLER.get_or_init(|| handler);
+    // SAFETY: all fields are numbers, sets or function pointers that may be null.
+    let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    let on_alarm: extern "C" fn(c_int) = on_alarm;
+    action.sa_sigaction = on_alarm as libc::sighandler_t;
+    // SAFETY: sigaction(2): the handler does what is being tested, and counts.
+    let installed = unsafe { libc::sigaction(libc::SIGALRM, &raw const action, ptr::null_mut()) };
+    assert_eq!(installed, 0);
+    set_timer(1000);
+    work();
+    set_timer(0);
+    HANDLED.load(Ordering::SeqCst)
+}
+
+fn set_timer(microseconds: libc::suseconds_t) {
+    let interval = libc::timeval { tv_sec: 0, tv_usec: microseconds };
+    let timer = libc::itimerval { it_interval: interval, it_value: interval };
+    // SAFETY: setitimer(2) reads the struct.
+    let set = unsafe { setitimer(0, &raw const timer, ptr::null_mut()) };
+    assert_eq!(set, 0);
 }
 
 /// The system calls that `work` makes, traced in a child between two calls of getppid(2). `None`, and a message, where

@@ -77,6 +77,20 @@ crate::in_private_world! {
         assert_eq!(next_account(), Err(END), "a finished list is finished");
     }
 
+    fn each_of_the_four_rewinds_moves_its_own_map() {
+        publish(&small(1));
+        for (index, rewind) in module().rewinds().iter().enumerate() {
+            module().rewind();
+            let first = (next_account().unwrap(), next_group().unwrap());
+            let second = (next_account().unwrap(), next_group().unwrap());
+            assert_ne!(first, second);
+            assert_eq!(rewind(), SUCCESS);
+            let (account, group) = (next_account().ok(), next_group().ok());
+            let expected = if index < 2 { (Some(first.0), None) } else { (None, Some(first.1)) };
+            assert_eq!((account, group), expected, "the rewind number {index}");
+        }
+    }
+
     fn a_publication_before_the_first_delivered_entry_disturbs_nobody() {
         publish(&small(1));
         assert_eq!(module().next_passwd(&mut []).status, TRY_AGAIN);

@@ -2,10 +2,12 @@
 
 use std::ffi::CStr;
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::host_sys::{cancelled_during, errno_after, system_calls_of, with_descriptor_limit};
+use crate::host_sys::{
+    cancelled_during, errno_after, in_a_storm_of_signals, system_calls_of, with_descriptor_limit,
+};
 use crate::room;
 use crate::room::fork_sys::in_forked_child;
 use crate::room::module_ffi::{NOT_FOUND, SUCCESS, UNAVAILABLE, module};
@@ -39,6 +41,14 @@ fn publish_while(work: impl Fn() + Sync, threads: usize) {
 
 /// What is asked, the question, its status, and its system calls.
 type Row<'a> = (&'a str, &'a mut dyn FnMut() -> i32, i32, &'a [&'a str]);
+
+static WRONG_IN_HANDLER: AtomicUsize = AtomicUsize::new(0);
+
+fn look_up_in_a_handler() {
+    if status(c"deployer") != SUCCESS || status(c"root") != NOT_FOUND {
+        WRONG_IN_HANDLER.fetch_add(1, Ordering::SeqCst);
+    }
+}
 
 crate::in_private_world! {
     // N-13: the golden list of what a lookup asks the kernel for.
@@ -149,6 +159,21 @@ crate::in_private_world! {
         let answer = with_descriptor_limit(0, || module().passwd_by_name(c"root", &mut [0; 1024]));
         assert_eq!((answer.status, answer.errno), (NOT_FOUND, libc::ENOENT));
         assert_eq!(status(c"deployer"), SUCCESS);
+    }
+
+    // N-14: the handler has no state to find half-done.
+    fn a_signal_handler_may_look_up_in_the_middle_of_a_lookup() {
+        publish(&small(1));
+        assert_eq!(status(c"deployer"), SUCCESS);
+        let handled = in_a_storm_of_signals(look_up_in_a_handler, || {
+            for _ in 0..50_000 {
+                assert_eq!(status(c"deployer"), SUCCESS);
+                let (status, _, gids) = module().initgroups(c"deployer", 0, &[], [16, -1]);
+                assert_eq!((status, gids.filled), (SUCCESS, 2));
+            }
+        });
+        assert!(handled > 10, "{handled} signals");
+        assert_eq!(WRONG_IN_HANDLER.load(Ordering::SeqCst), 0);
     }
 
     // N-14

@@ -179,17 +179,24 @@ impl Module {
         })
     }
 
-    /// The four functions that rewind: status of each.
+    /// The four functions that rewind: setpwent, endpwent, setgrent, endgrent.
+    pub fn rewinds(&self) -> [Box<dyn Fn() -> c_int>; 4] {
+        let Self { setpwent, endpwent, setgrent, endgrent, .. } = *self;
+        [
+            // SAFETY: no preconditions.
+            Box::new(move || unsafe { setpwent(0) }),
+            // SAFETY: no preconditions.
+            Box::new(move || unsafe { endpwent() }),
+            // SAFETY: no preconditions.
+            Box::new(move || unsafe { setgrent(1) }),
+            // SAFETY: no preconditions.
+            Box::new(move || unsafe { endgrent() }),
+        ]
+    }
+
+    /// All four: the status of each.
     pub fn rewind(&self) -> [c_int; 4] {
-        // SAFETY: no preconditions.
-        let setpwent = unsafe { (self.setpwent)(0) };
-        // SAFETY: no preconditions.
-        let endpwent = unsafe { (self.endpwent)() };
-        // SAFETY: no preconditions.
-        let setgrent = unsafe { (self.setgrent)(1) };
-        // SAFETY: no preconditions.
-        let endgrent = unsafe { (self.endgrent)() };
-        [setpwent, endpwent, setgrent, endgrent]
+        self.rewinds().map(|rewind| rewind())
     }
 
     /// Only the status of getpwnam, with a null pointer for a buffer.

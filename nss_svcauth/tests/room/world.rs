@@ -10,6 +10,8 @@ use std::process::Command;
 use super::artifact;
 
 const INSIDE: &str = "NSS_SVCAUTH_TEST_INSIDE";
+/// A lookup that hangs shall fail its test, not hang it: seconds for timeout(1).
+const PATIENCE: &str = "900";
 /// A running nscd would answer in the module's place: its socket is covered too.
 const ENTER: &str = r#"
     mount -t tmpfs -o mode=0755 tmpfs /var/lib && mkdir /var/lib/svcauth || exit 1
@@ -69,8 +71,9 @@ pub fn entering() -> Option<Command> {
         let _ = writeln!(std::io::stderr(), "SKIPPED: no private world here: {obstacle}");
         return None;
     }
-    let mut command = Command::new("unshare");
+    let mut command = Command::new("timeout");
     command
+        .args(["--foreground", PATIENCE, "unshare"])
         .args(namespaces())
         .args(["sh", "-c", ENTER, "sh"])
         .arg(program)
