@@ -97,6 +97,8 @@ struct SshKeysArgs {
     key_type: String,
     /// The key in base64 (%k)
     key: String,
+    #[command(flatten)]
+    json: Json,
 }
 
 /// Runs the command.

@@ -17,43 +17,64 @@ use svcauth_host::host_names::host_names;
 use svcauth_host::snapshot_file::open_access;
 use svcauth_host::{confirmed, paths};
 
-use super::output::{Failure, line};
+use super::output::{Failure, json, line};
 use super::{Done, SshKeysArgs};
 
 /// What is known about a refused key.
 struct Refusal {
     reason: Reason,
     owner: Option<String>,
+    fingerprint: String,
     generation: u64,
     age: Option<u64>,
 }
 
 pub(super) fn run(args: &SshKeysArgs) -> Done {
     let offered = format!("{} {}", args.key_type, args.key);
-    let Ok(key) = PublicKey::parse(&offered) else {
-        return Ok(ExitCode::SUCCESS);
+    let answer = match PublicKey::parse(&offered) {
+        Ok(key) => ask(&args.account, &key)?,
+        Err(_) => Answer::NotAKey,
     };
-    match refusal(&args.account, &key)? {
-        None => line(&offered)?,
-        Some(Refused::NotManaged) => {}
-        Some(Refused::Because(refusal)) => record(args, &key, refusal),
+    if let Answer::Refused(refusal) = &answer {
+        record(args, refusal);
+    }
+    if args.json.json {
+        json(&shown(args, &answer))?;
+    } else if matches!(answer, Answer::Accepted { .. }) {
+        line(&offered)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-enum Refused {
+/// What sshd's question comes to.
+enum Answer {
+    /// The owner may use the account.
+    Accepted { owner: String },
+    /// The owner may not, or there is none.
+    Refused(Refusal),
     /// Not an account of ours: sshd goes by its own files.
     NotManaged,
-    Because(Refusal),
+    /// Not a key of a kind that svcauth knows.
+    NotAKey,
 }
 
-/// Why the key is refused; `None`: it is not.
-fn refusal(account: &str, key: &PublicKey) -> Result<Option<Refused>, Failure> {
+/// The answer for people and scripts that try the command by hand.
+fn shown(args: &SshKeysArgs, answer: &Answer) -> serde_json::Value {
+    let (decision, reason, origin) = match answer {
+        Answer::Accepted { owner } => (Some("allow"), None, Some(owner.as_str())),
+        Answer::Refused(refusal) => (Some("deny"), Some(refusal.reason.code()), refusal.owner.as_deref()),
+        Answer::NotManaged => (None, Some("not_managed"), None),
+        Answer::NotAKey => (None, Some("not_a_key"), None),
+    };
+    serde_json::json!({ "account": args.account, "decision": decision, "reason": reason, "origin": origin })
+}
+
+fn ask(account: &str, key: &PublicKey) -> Result<Answer, Failure> {
     let snapshot =
         open_access().map_err(|error| Failure::new(format!("{}: {error}", paths::ACCESS_SNAPSHOT)))?;
     let damaged = |error: Invalid| Failure::new(format!("{}: {error}", paths::ACCESS_SNAPSHOT));
     let Some(account) = snapshot.account(account).map_err(damaged)? else {
-        return Ok(Some(Refused::NotManaged));
+        return Ok(Answer::NotManaged);
     };
     let policy = snapshot.policy().map_err(damaged)?;
     let owner = snapshot.person_by_key(&key.fingerprint()).map_err(damaged)?;
@@ -70,24 +91,31 @@ fn refusal(account: &str, key: &PublicKey) -> Result<Option<Refused>, Failure> {
     };
     let origin =
         owner.as_ref().map_or(Origin::Unproven(Reason::UnknownKey), |known| Origin::Person(&known.person));
-    match decide(&policy, &account, origin, &at).decision {
-        Decision::Allow => Ok(None),
-        Decision::Deny(reason) => {
-            let owner = owner.map(|known| known.person.login);
-            let generation = snapshot.header().generation;
-            Ok(Some(Refused::Because(Refusal { reason, owner, generation, age: age.0 })))
+    let decision = decide(&policy, &account, origin, &at).decision;
+    let owner = owner.map(|known| known.person.login);
+    Ok(match (decision, owner) {
+        (Decision::Allow, Some(owner)) => Answer::Accepted { owner },
+        (Decision::Allow, None) => {
+            return Err(Failure::new("a key of nobody was allowed; this is a fault of svcauth"));
         }
-    }
+        (Decision::Deny(reason), owner) => Answer::Refused(Refusal {
+            reason,
+            owner,
+            fingerprint: key.fingerprint().to_string(),
+            generation: snapshot.header().generation,
+            age: age.0,
+        }),
+    })
 }
 
-fn record(args: &SshKeysArgs, key: &PublicKey, refusal: Refusal) {
+fn record(args: &SshKeysArgs, refusal: &Refusal) {
     let record = Record {
         event: Event::KeyRefused,
         time: Some(Clock::now().wall.saturating_mul(1_000_000)),
         reason: Some(refusal.reason.code().to_owned()),
         account: Some(args.account.clone()),
-        origin: refusal.owner,
-        key_fingerprint: Some(key.fingerprint().to_string()),
+        origin: refusal.owner.clone(),
+        key_fingerprint: Some(refusal.fingerprint.clone()),
         service: Some("sshd".to_owned()),
         generation: Some(refusal.generation),
         age_seconds: refusal.age,
