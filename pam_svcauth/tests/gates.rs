@@ -1,6 +1,6 @@
 //! What may be loaded into sshd and sudo: golden lists of what the module exports, needs and consists of.
 //!
-//! After a wanted change: `SVCAUTH_UPDATE_GOLDEN=1 cargo test -p pam_svcauth --test gates`, and look at the difference.
+//! After a wanted change: `UPDATE_GOLDEN=1 cargo test -p pam_svcauth --test gates`, and look at the difference.
 #![allow(
     dead_code,
     clippy::panic,
@@ -31,7 +31,7 @@ fn module() -> String {
 fn assert_golden(name: &str, lines: &BTreeSet<String>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     let found: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    if std::env::var_os("SVCAUTH_UPDATE_GOLDEN").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &found).unwrap();
     }
