@@ -120,8 +120,8 @@ fn inherited(managed: &Managed, caller: &str, around: Vec<Session>) -> Result<Id
     Ok(Identified { who, proof })
 }
 
-/// The person of this login name. The snapshot keeps only people who hold a role: one that it does not know has proven a
-/// name and holds none, which is what the decision and the record should say.
+/// The person of this login name. A local user whom the directory does not know has proven a name all the same, and holds
+/// no role: the decision and the record say that of them, by name.
 fn person_called(managed: &Managed, login: &str) -> Result<Person, Invalid> {
     let known = managed.snapshot.person(login)?;
     Ok(known.map_or_else(

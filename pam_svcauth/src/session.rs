@@ -46,9 +46,6 @@ pub(crate) fn open(pamh: &mut PamHandle, request: &Request) -> Answer {
     end_open(pamh);
     let clock = Clock::now();
     let target = target::look_up(&request.user, &clock);
-    if matches!(target, Target::Unmanaged) {
-        return Answer::NotOurs;
-    }
     let hosts = host_names();
     let record = record::of_request(request, &hosts);
     let mut case = Case { request, clock, hosts, record };

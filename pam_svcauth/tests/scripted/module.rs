@@ -15,11 +15,8 @@ mod hooks {
 }
 
 fn scripted(args: &[&CStr]) -> PamResultCode {
-    let code = args
-        .first()
-        .and_then(|arg| arg.to_str().ok()?.parse::<i32>().ok());
-    code.and_then(|code| PamResultCode::try_from(code).ok())
-        .unwrap_or(PamResultCode::PAM_SERVICE_ERR)
+    let code = args.first().and_then(|arg| arg.to_str().ok()?.parse::<i32>().ok());
+    code.and_then(|code| PamResultCode::try_from(code).ok()).unwrap_or(PamResultCode::PAM_SERVICE_ERR)
 }
 
 impl PamHooks for Scripted {
