@@ -1,6 +1,6 @@
 //! The monitor: root, no network. Asks its worker for a candidate, checks it, publishes it, and answers the socket.
 //!
-//! One thread does all of that in order; the socket's threads only read the [`Board`] and hand requests over. A login
+//! One thread does all of that in order; the socket's threads only read the `Board` and hand requests over. A login
 //! never waits for any of them.
 
 mod alarms;
