@@ -93,7 +93,7 @@ fn install_packages() -> Outcome<usize> {
 }
 
 fn format() -> Outcome<usize> {
-    run_cargo(cargo().args(&["fmt", "--all", "--check"]))?;
+    run_cargo(cargo().args(&["fmt", "--all", "--", "--check", "--color", "never"]))?;
     Ok(0)
 }
 
