@@ -224,12 +224,12 @@ fn messages(corpus: &Corpus) -> io::Result<()> {
         message(3, &tlv(0x65, &referral)),
     ]
     .concat();
-    corpus.seed("ber_guard", "conversation", &[&[1, 5, 0], &conversation[..]].concat())?;
-    corpus.seed("ber_guard", "search-at-once", &[&[2, 255, 0], &message(2, &entry)[..]].concat())?;
+    corpus.seed("ber_guard", "conversation", &[&[1, 5], &conversation[..]].concat())?;
+    corpus.seed("ber_guard", "search-at-once", &[&[2, 255], &message(2, &entry)[..]].concat())?;
     let extended = [result, tlv(0x8a, b"1.3.6.1.4.1.1466.20037")].concat();
-    corpus.seed("ber_guard", "starttls", &[&[0, 1, 0], &message(1, &tlv(0x78, &extended))[..]].concat())?;
-    corpus.seed("ber_guard", "nested", &[&[2, 7, 0][..], &[0x30, 0x20].repeat(16)].concat())?;
-    corpus.seed("ber_guard", "endless", &[2, 9, 0xfd, 0x30, 0x84, 0, 0xff, 0, 0])
+    corpus.seed("ber_guard", "starttls", &[&[0, 1], &message(1, &tlv(0x78, &extended))[..]].concat())?;
+    corpus.seed("ber_guard", "nested", &[&[2, 7][..], &[0x30, 0x20].repeat(16)].concat())?;
+    corpus.seed("ber_guard", "endless", &[2, 9, 0x30, 0x84, 0, 0xff, 0, 0])
 }
 
 fn audit(corpus: &Corpus) -> io::Result<()> {

@@ -40,7 +40,7 @@ fn record(from: &mut Pieces<'_>) -> Record {
     let verdict = if bit(20) { Verdict::Allow } else { Verdict::Deny };
     let mut text = |index: u32| {
         // Long values are what pushes others out of a line.
-        let times = if long >> (index & 7) & 1 == 1 { 40 } else { 1 };
+        let times = if long >> (index & 7) & 1 == 1 { 6 } else { 1 };
         bit(index).then(|| from.text().repeat(times))
     };
     let mut record = Record {
