@@ -10,18 +10,21 @@ cd "$(dirname "$0")/.."
 target=${1:-target}
 root=${DESTDIR:-}
 
-# Debian keeps modules below the multiarch triplet, RHEL below lib64.
-if command -v dpkg-architecture >/dev/null 2>&1; then
-    lib=/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH)
-elif command -v dpkg >/dev/null 2>&1; then
-    lib=/usr/lib/$(cc -dumpmachine)
+# Modules belong beside libc: below the multiarch triplet on Debian, below lib64 on RHEL. A host without a compiler and
+# without dpkg-dev must be able to say where that is.
+if command -v dpkg >/dev/null 2>&1; then
+    lib=/usr$(dpkg -L "libc6:$(dpkg --print-architecture)" | sed -n 's|^\(/usr\)\{0,1\}\(/lib/.*\)/libc\.so\.6$|\2|p' | head -n 1)
 else
     lib=/usr/lib64
+fi
+if [ ! -e "$lib/libc.so.6" ]; then
+    echo "install.sh: there is no libc.so.6 in $lib, so the modules would not be found there" >&2
+    exit 1
 fi
 
 for built in nss/libnss_svcauth.so pam/libpam_svcauth.so release/svcauthd release/svcauth; do
     if [ ! -f "$target/$built" ]; then
-        echo "install.sh: $target/$built is not built; run the four cargo build lines of README.md first" >&2
+        echo "install.sh: $target/$built is not built; run the three cargo build commands of README.md first" >&2
         exit 1
     fi
 done
