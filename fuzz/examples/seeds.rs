@@ -177,7 +177,7 @@ fn frames(corpus: &Corpus) -> io::Result<()> {
         value(&mut wire)?;
         Ok(wire)
     };
-    for (name, request) in [("status", Request::Status), ("sync", Request::Sync { accept_shrink: true })] {
+    for (name, request) in [("status", Request::Status {}), ("sync", Request::Sync { accept_shrink: true })] {
         corpus.seed("frame", name, &frame(&|wire| write(wire, &request, WORKER_MAX))?)?;
     }
     let group = GroupEntry {

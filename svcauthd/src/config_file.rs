@@ -1,6 +1,7 @@
 //! Reading `/etc/svcauth/svcauth.toml` and the files that it names.
 
 use std::fmt;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use svcauth_core::config::{Bind, Config, ConfigError, DirectoryKind};
@@ -79,7 +80,8 @@ impl Loaded {
     /// The bind password, if the configuration names a file for it: its first line.
     ///
     /// # Errors
-    /// When the file cannot be read, or the password is empty: many servers take an empty one for an anonymous bind.
+    /// When the file cannot be read, or everybody can read it, or the password is empty: many servers take an empty one
+    /// for an anonymous bind.
     pub fn secret(&self) -> Result<Option<String>, ConfigFileError> {
         let DirectoryKind::Ldap(ldap) = &self.config.directory.kind else {
             return Ok(None);
@@ -88,6 +90,8 @@ impl Loaded {
             return Ok(None);
         };
         let text = read(password_file)?;
+        keeps_to_itself(password_file)
+            .map_err(|why| ConfigFileError::File(password_file.clone(), SnapshotError::Refused(why)))?;
         let secret = text.lines().next().unwrap_or_default();
         if secret.is_empty() {
             return Err(ConfigFileError::File(
@@ -103,6 +107,16 @@ fn read(path: &Path) -> Result<String, ConfigFileError> {
     read_trusted(path, CONFIG_MAX).map_err(|error| ConfigFileError::File(path.to_owned(), error))
 }
 
+/// Whoever reads the bind password can ask the directory in svcauth's name (CVE-2009-1073 of nss-ldapd).
+fn keeps_to_itself(path: &Path) -> Result<(), String> {
+    let mode = std::fs::metadata(path).map_err(|error| error.to_string())?.permissions().mode();
+    if mode & 0o007 == 0 {
+        Ok(())
+    } else {
+        Err(format!("everybody on this host can read the password; run: chmod 0600 {}", path.display()))
+    }
+}
+
 fn authorities(path: &Path) -> Result<Vec<Fingerprint>, ConfigFileError> {
     let text = read(path)?;
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
@@ -114,4 +128,28 @@ fn authorities(path: &Path) -> Result<Vec<Fingerprint>, ConfigFileError> {
             Ok(key.fingerprint())
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::keeps_to_itself;
+    use std::fs::{Permissions, remove_file, set_permissions, write};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_password_that_everybody_can_read_is_refused() {
+        let path = std::env::temp_dir().join(format!("svcauth-bind-secret-{}", std::process::id()));
+        write(&path, "secret\n").unwrap();
+        let verdict = |mode| {
+            set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            keeps_to_itself(&path)
+        };
+        for mode in [0o600, 0o400, 0o640] {
+            assert_eq!(verdict(mode), Ok(()), "{mode:o}");
+        }
+        for mode in [0o644, 0o604, 0o601] {
+            assert!(verdict(mode).unwrap_err().contains("chmod 0600 "), "{mode:o}");
+        }
+        remove_file(&path).unwrap();
+    }
 }

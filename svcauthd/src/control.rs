@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// How are you? Everybody may ask.
-    Status,
+    /// How are you? Everybody may ask. (With braces: serde lets unknown fields of a variant without them pass.)
+    Status {},
     /// Fetch the directory now and publish. Only root may ask.
     Sync {
         /// Publish even if the directory suddenly holds much less than before.
@@ -54,8 +54,8 @@ pub struct Status {
     pub generation: u64,
     /// Seconds since the directory last confirmed it; `None`: unknown.
     pub age_seconds: Option<u64>,
-    /// Age from which on logins to managed accounts are refused.
-    pub max_stale_seconds: u64,
+    /// Age from which on logins to managed accounts are refused; `None`: not known to whoever asks.
+    pub max_stale_seconds: Option<u64>,
     /// Where the entries come from.
     pub directory: DirectoryStatus,
     /// How many there are.

@@ -13,7 +13,7 @@ use super::{Done, Json};
 use crate::control::{Counts, DirectoryStatus, Reply, Request, State, Status};
 
 pub(super) fn run(args: &Json) -> Done {
-    let status = match ask(&Request::Status, Some(Duration::from_secs(5))) {
+    let status = match ask(&Request::Status {}, Some(Duration::from_secs(5))) {
         Ok(Reply::Status(status)) => status,
         Ok(_) => {
             return Err(Failure::new("svcauthd gave an answer to another question; is it of this version?"));

@@ -83,7 +83,7 @@ impl Server {
 
     fn reply(&self, request: &Request, uid: u32) -> Reply {
         match request {
-            Request::Status => Reply::Status(self.board.status()),
+            Request::Status {} => Reply::Status(self.board.status()),
             Request::Sync { .. } if uid != 0 => {
                 Reply::Failed { reason: "only root may ask for a refresh; run: sudo svcauth sync".into() }
             }
@@ -130,6 +130,34 @@ impl Drop for Place {
             counts.remove(&self.uid);
         } else {
             counts.insert(self.uid, left);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Board, Event, Reply, Request, Server, channel};
+
+    #[test]
+    fn only_root_may_ask_for_a_refresh_whatever_a_request_says() {
+        let (events, received) = channel();
+        let server = Server { board: Board::default(), events };
+        let sync = Request::Sync { accept_shrink: true };
+        let monitor = std::thread::spawn(move || {
+            let Ok(Event::Sync { accept_shrink: true, reply }) = received.recv() else {
+                panic!("nothing was asked");
+            };
+            reply.send(Ok(42)).unwrap();
+            received
+        });
+        assert_eq!(server.reply(&sync, 0), Reply::Synced { generation: 42 });
+        let received = monitor.join().unwrap();
+        for uid in [1, 1000, 7001, u32::MAX] {
+            assert!(matches!(server.reply(&sync, uid), Reply::Failed { .. }), "{uid}");
+        }
+        assert!(received.try_recv().is_err(), "the monitor heard of a refused request");
+        for forged in [r#"{"verb":"sync","accept_shrink":true,"uid":0}"#, r#"{"verb":"status","uid":0}"#] {
+            assert!(serde_json::from_str::<Request>(forged).is_err(), "{forged}");
         }
     }
 }
