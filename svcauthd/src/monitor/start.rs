@@ -1,12 +1,13 @@
 //! Starting up, in the order in which things may fail: lock, configuration, user, directories, socket, then work.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Gid, Uid};
 use sd_notify::NotifyState;
@@ -15,6 +16,7 @@ use svcauth_host::paths;
 use super::alarms::Alarms;
 use super::board::Board;
 use super::log::{Level, Log};
+use super::outages::Outage;
 use super::publisher::Publisher;
 use super::server::Server;
 use super::supervisor::Supervisor;
@@ -72,8 +74,9 @@ pub fn run() -> Result<(), StartError> {
         LocalNames::read().map_err(|error| StartError::System("/etc/passwd and /etc/group", error))?;
     let user =
         local.ids_of(paths::USER).filter(|ids| ids.uid != 0 && ids.gid != 0).ok_or(StartError::NoUser)?;
-    std::fs::create_dir_all(RUN_DIR).map_err(|error| StartError::System(RUN_DIR, error))?;
-    let _lock = lock()?;
+    let run_dir = Path::new(RUN_DIR);
+    make_run_dir(run_dir).map_err(|error| StartError::System(RUN_DIR, error))?;
+    let _lock = lock(run_dir)?;
     let dir = StateDir::open(Path::new(paths::STATE_DIR))
         .map_err(|error| StartError::System(paths::STATE_DIR, error))?;
     let signals = signals_of_interest();
@@ -93,17 +96,30 @@ pub fn run() -> Result<(), StartError> {
     // Logins never wait for the daemon, so neither may the boot: ready means that the socket answers.
     let _ = sd_notify::notify(false, &[NotifyState::Ready]);
     let supervisor = Supervisor::new(user);
-    let mut monitor =
-        Monitor { loaded, supervisor, publisher, alarms: Alarms::default(), board, log, seen: None };
+    let (alarms, outage) = (Alarms::default(), Outage::default());
+    let mut monitor = Monitor { loaded, supervisor, publisher, alarms, outage, board, log, seen: None };
     monitor.serve(&inbox);
     Ok(())
 }
 
+/// Makes the directory with the mode that everybody relies on, whatever the umask of whoever starts the daemon: writable by
+/// others, it would let them put their own socket in place of ours, and PAM would refuse the session registry in it.
+fn make_run_dir(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o755))
+}
+
 /// Holds off a second daemon, also after this one was killed: the kernel lets go of the lock.
-fn lock() -> Result<Flock<File>, StartError> {
-    let path = Path::new(RUN_DIR).join("svcauthd.lock");
-    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-    let file = opened.map_err(|error| StartError::System("/run/svcauth/svcauthd.lock", error))?;
+///
+/// Nobody else may open the file: flock(2) locks for whoever can read, and a user who waits for the lock would have it
+/// as soon as the daemon is restarted, and keep it from starting.
+fn lock(run_dir: &Path) -> Result<Flock<File>, StartError> {
+    let refused = |error| StartError::System("/run/svcauth/svcauthd.lock", error);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+    let file = options.open(run_dir.join("svcauthd.lock")).map_err(refused)?;
+    // One that an earlier version or a hand made may be open to others.
+    file.set_permissions(Permissions::from_mode(0o600)).map_err(refused)?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| StartError::Running)
 }
 
@@ -124,5 +140,51 @@ fn handle_signals(signals: &SigSet, events: &Sender<Event>) {
         let _ = sd_notify::notify(false, &[NotifyState::Stopping]);
         let _ = std::fs::remove_file(paths::SOCKET);
         std::process::exit(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::{Path, PathBuf};
+
+    use super::{StartError, lock, make_run_dir};
+
+    fn scratch(test: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("svcauth-start-{test}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        path
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn nobody_else_can_open_the_lock_and_so_keep_the_daemon_from_starting() {
+        let dir = scratch("lock");
+        make_run_dir(&dir).unwrap();
+        let path = dir.join("svcauthd.lock");
+        let held = lock(&dir).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        assert!(matches!(lock(&dir), Err(StartError::Running)));
+        drop(held);
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        drop(lock(&dir).unwrap());
+        assert_eq!(mode(&path), 0o600, "one that was open to others is closed");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn the_directory_of_the_socket_has_its_mode_whatever_the_umask_was() {
+        let dir = scratch("dir");
+        for before in [0o777, 0o700] {
+            fs::create_dir_all(&dir).unwrap();
+            fs::set_permissions(&dir, Permissions::from_mode(before)).unwrap();
+            make_run_dir(&dir).unwrap();
+            assert_eq!(mode(&dir), 0o755);
+        }
+        fs::remove_dir_all(&dir).unwrap();
     }
 }
