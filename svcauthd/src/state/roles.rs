@@ -22,10 +22,16 @@ pub(super) struct RoleTable<'a> {
 impl<'a> RoleTable<'a> {
     pub(super) fn new(candidate: &'a Candidate) -> Self {
         let mut by_word = HashMap::new();
-        for (index, group) in candidate.groups.iter().enumerate() {
-            by_word.insert(group.name.to_lowercase(), index);
-            by_word.insert(group.dn.clone(), index);
-            by_word.insert(group.id.to_lowercase(), index);
+        let indexed = || candidate.groups.iter().enumerate();
+        // What nobody can choose comes first: a group that is called like the id of another one must not stand in for it.
+        for (index, group) in indexed() {
+            by_word.entry(group.id.to_lowercase()).or_insert(index);
+        }
+        for (index, group) in indexed() {
+            by_word.entry(group.dn.clone()).or_insert(index);
+        }
+        for (index, group) in indexed() {
+            by_word.entry(group.name.to_lowercase()).or_insert(index);
         }
         Self { candidate, by_word, by_group: HashMap::new(), by_unknown: HashMap::new(), roles: Vec::new() }
     }

@@ -115,6 +115,19 @@ fn getent_shows_people_and_accounts_of_a_group_flattened_and_groups_without_a_gi
 }
 
 #[test]
+fn a_group_that_is_called_like_the_id_of_another_one_does_not_take_its_place() {
+    let config = config("[[access]]\naccounts = [\"deployer\"]\nroles = [\"S-1-5-21-7-1104\"]\n");
+    let mut real = group("application", None, vec![dn("people", "alice")]);
+    real.id = "S-1-5-21-7-1104".to_owned();
+    let namesake = group("s-1-5-21-7-1104", None, vec![dn("people", "carol")]);
+    for groups in [vec![real.clone(), namesake.clone()], vec![namesake, real]] {
+        let state = join(&Candidate { groups, ..nested() }, &config, Vec::new());
+        assert_eq!(verdict(&state, "deployer", "alice"), Decision::Allow);
+        assert_eq!(verdict(&state, "deployer", "carol"), Decision::Deny(Reason::NotInRole));
+    }
+}
+
+#[test]
 fn a_rule_that_names_an_unknown_group_allows_nobody() {
     let state =
         join(&nested(), &config("[[access]]\naccounts = [\"*\"]\nroles = [\"aplication\"]\n"), Vec::new());
