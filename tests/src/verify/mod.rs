@@ -14,7 +14,8 @@ use crate::terminal::{Palette, Style, say, words};
 const HELP: &str = "\
 cargo verify             format, lints, unit tests, module gates, end-to-end tests, documentation
 cargo verify -- quick    the same without the end-to-end tests; needs no root once the packages are there
-cargo verify -- fuzz     every fuzz target for a minute
+cargo verify -- fuzz [SECONDS]
+                         every fuzz target for a minute, or for this long
 
 Installs missing distribution packages and says so. The end-to-end tests need root; they run in private namespaces.";
 
@@ -45,16 +46,22 @@ pub fn main() -> ExitCode {
         [] => QUICK.iter().chain(END_TO_END).collect(),
         ["quick"] => QUICK.iter().collect(),
         ["fuzz"] => return ended("fuzz", fuzz::run_all(Duration::from_secs(60))),
+        ["fuzz", seconds] => match seconds.parse() {
+            Ok(seconds @ 1..) => return ended("fuzz", fuzz::run_all(Duration::from_secs(seconds))),
+            _ => return usage(&args),
+        },
         ["--help" | "-h" | "help"] => {
             say(HELP);
             return ExitCode::SUCCESS;
         }
-        _ => {
-            say(&format!("verify: unknown words {args:?}\n\n{HELP}"));
-            return ExitCode::from(2);
-        }
+        _ => return usage(&args),
     };
     ended("verify", run(&stages))
+}
+
+fn usage(args: &[String]) -> ExitCode {
+    say(&format!("verify: unknown words {args:?}\n\n{HELP}"));
+    ExitCode::from(2)
 }
 
 /// Runs the stages in order up to the first that fails.
