@@ -9,7 +9,7 @@ use std::path::Path;
 use svcauth_core::config::{Config, Managed};
 
 use crate::paths;
-use crate::snapshot_file::{SnapshotError, read_trusted};
+use crate::snapshot_file::{SnapshotError, read_trusted, read_whoever_wrote_it};
 
 /// The configuration of a large site stays far below this: 1 MiB.
 pub const CONFIG_MAX: u64 = 1 << 20;
@@ -19,9 +19,9 @@ pub const CONFIG_MAX: u64 = 1 << 20;
 pub enum Known {
     /// The configuration says it.
     ByConfig(Managed),
-    /// The configuration cannot be read; this is what it last said.
+    /// The configuration cannot be read, or others than root may have written it; this is what it last said.
     ByLastConfig(Managed),
-    /// There is neither, or what there is says nothing: svcauth manages nothing on this host.
+    /// There is neither, or what there is says nothing, whoever wrote it: svcauth manages nothing on this host.
     Nothing,
     /// The operating system refused to let either be read (no descriptor left, a failing disk): nobody can tell.
     Unreadable,
@@ -31,9 +31,21 @@ impl Known {
     /// Looks at the configuration, and at what it last said if it cannot be read.
     #[must_use]
     pub fn look() -> Self {
-        let config = read_trusted(Path::new(paths::CONFIG), CONFIG_MAX);
-        let last = || read_trusted(Path::new(paths::LAST_MANAGED), CONFIG_MAX);
-        Self::from_texts(config, last)
+        Self::from_files(Path::new(paths::CONFIG), Path::new(paths::LAST_MANAGED))
+    }
+
+    /// A file that others than root may have written is no configuration. But while there is nothing better, what it
+    /// names stays managed: `chown -R` over both folders must not make every account an unmanaged one, and let it pass.
+    fn from_files(config: &Path, last: &Path) -> Self {
+        let trusted = Self::from_texts(read_trusted(config, CONFIG_MAX), || read_trusted(last, CONFIG_MAX));
+        if trusted != Self::Nothing {
+            return trusted;
+        }
+        let text = |path| read_whoever_wrote_it(path, CONFIG_MAX);
+        match Self::from_texts(text(config), || text(last)) {
+            Self::ByConfig(managed) => Self::ByLastConfig(managed),
+            other => other,
+        }
     }
 
     fn from_texts(
@@ -87,7 +99,13 @@ fn parse(text: &str) -> Option<Managed> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
     use super::{Known, Managed, SnapshotError, parse, to_text};
+
+    const MINIMAL: &str = "[directory]\nkind = \"ldif\"\nfile = \"/x.ldif\"\n[accounts]\nid_range = \"7000-7999\"\n\
+        [[access]]\naccounts = [\"*\"]\nroles = [\"application\"]\n";
 
     #[test]
     fn a_file_that_cannot_be_read_does_not_make_an_account_unmanaged() {
@@ -111,6 +129,32 @@ mod tests {
         let known = Known::from_texts(refused(), last);
         assert!(matches!(known, Known::ByLastConfig(_)), "{known:?}");
         assert!(known.covers("deployer", 7001) && !known.covers("alice", 1001));
+    }
+
+    #[test]
+    fn files_that_were_given_to_others_still_say_what_is_managed() {
+        let folder = std::env::temp_dir().join(format!("svcauth-managed-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (config, last) = (folder.join("svcauth.toml"), folder.join("managed"));
+        let write = |path: &Path, text: &str, mode| {
+            std::fs::write(path, text).unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        assert_eq!(Known::from_files(&config, &last), Known::Nothing);
+        // Writable by all counts as given away even where the tests are run by root.
+        write(&last, "id_range 7000-7999\n", 0o666);
+        for text in ["broken", MINIMAL] {
+            write(&config, text, 0o666);
+            let known = Known::from_files(&config, &last);
+            assert!(matches!(known, Known::ByLastConfig(_)), "{known:?}");
+            assert!(known.covers("deployer", 7001) && !known.covers("alice", 1001));
+            assert!(!known.covers("root", 0));
+        }
+        std::fs::remove_file(&last).unwrap();
+        std::fs::rename(&config, folder.join("elsewhere.toml")).unwrap();
+        std::os::unix::fs::symlink("elsewhere.toml", &config).unwrap();
+        assert!(Known::from_files(&config, &last).covers("deployer", 7001));
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

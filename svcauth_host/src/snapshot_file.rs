@@ -79,7 +79,16 @@ pub fn open_accounts() -> Result<Snapshot<SnapshotFile>, SnapshotError> {
 /// # Errors
 /// [`SnapshotError`].
 pub fn read_trusted(path: &Path, max: u64) -> Result<String, SnapshotError> {
-    let (file, len) = open_trusted(path)?;
+    read_text(open_trusted(path)?, max)
+}
+
+/// A small text file whoever may have written it: for what can only make an answer stricter.
+pub(crate) fn read_whoever_wrote_it(path: &Path, max: u64) -> Result<String, SnapshotError> {
+    // Links are followed: a link is one of the things that make a file untrusted, and its text still says something.
+    read_text(open_plain(path, OFlag::empty())?, max)
+}
+
+fn read_text((file, len): (File, u64), max: u64) -> Result<String, SnapshotError> {
     if len > max {
         return Err(SnapshotError::Untrusted("it is longer than it may be"));
     }
@@ -91,9 +100,22 @@ pub fn read_trusted(path: &Path, max: u64) -> Result<String, SnapshotError> {
     Ok(text)
 }
 
-/// Opens a file and checks who can have written it; never waits (FIFO), never follows a link.
+/// Opens a file and checks who can have written it; never follows a link.
 fn open_trusted(path: &Path) -> Result<(File, u64), SnapshotError> {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let (file, len) = open_plain(path, OFlag::O_NOFOLLOW)?;
+    let meta = file.metadata().map_err(|error| SnapshotError::Refused(error.to_string()))?;
+    if meta.uid() != 0 {
+        return Err(SnapshotError::Untrusted("it is not owned by root"));
+    }
+    if meta.mode() & 0o022 != 0 {
+        return Err(SnapshotError::Untrusted("it is writable by others than root"));
+    }
+    Ok((file, len))
+}
+
+/// Opens a regular file and tells its length; never waits (FIFO).
+fn open_plain(path: &Path, more: OFlag) -> Result<(File, u64), SnapshotError> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY | more;
     let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(SnapshotError::Missing),
@@ -105,12 +127,6 @@ fn open_trusted(path: &Path) -> Result<(File, u64), SnapshotError> {
     let meta = file.metadata().map_err(|error| SnapshotError::Refused(error.to_string()))?;
     if !meta.file_type().is_file() {
         return Err(SnapshotError::Untrusted("it is not a regular file"));
-    }
-    if meta.uid() != 0 {
-        return Err(SnapshotError::Untrusted("it is not owned by root"));
-    }
-    if meta.mode() & 0o022 != 0 {
-        return Err(SnapshotError::Untrusted("it is writable by others than root"));
     }
     Ok((file, meta.len()))
 }
