@@ -102,7 +102,7 @@ impl PersonEntry {
 }
 
 /// An entry, or a value of one, that is not used, and why. Equal refusals are one alarm.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Refusal {
     /// The entry.
     pub dn: String,

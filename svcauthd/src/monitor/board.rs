@@ -22,6 +22,8 @@ struct Notes {
     max_stale: u64,
     refresh: u64,
     last_error: Option<String>,
+    /// Why the configuration on the disk is not the one in use.
+    not_configured: Option<String>,
     next_refresh: Option<Instant>,
 }
 
@@ -32,6 +34,7 @@ impl Board {
 
     pub(super) fn configured(&self, config: &Config) {
         self.notes(|notes| {
+            notes.not_configured = None;
             notes.kind = config.directory.kind.as_str().to_owned();
             notes.max_stale = config.limits.max_stale.as_secs();
             notes.refresh = config.directory.refresh.as_secs();
@@ -49,6 +52,11 @@ impl Board {
         self.notes(|notes| notes.last_error = Some(reason.to_owned()));
     }
 
+    /// The configuration was read again and is faulty.
+    pub(super) fn not_configured(&self, reason: &str) {
+        self.notes(|notes| notes.not_configured = Some(reason.to_owned()));
+    }
+
     pub(super) fn next_refresh(&self, due: Instant) {
         self.notes(|notes| notes.next_refresh = Some(due));
     }
@@ -60,12 +68,12 @@ impl Board {
         let age = header.as_ref().and_then(|header| confirmed::age(header, &Clock::now()).0);
         self.notes(|notes| {
             let unusable = opened.as_ref().err().map(ToString::to_string);
-            let last_error = notes.last_error.clone().or(unusable);
+            let last_error = notes.last_error.clone().or(unusable).or_else(|| notes.not_configured.clone());
             Status {
                 state: state(age, notes, last_error.is_some()),
                 generation: header.map_or(0, |header| header.generation),
                 age_seconds: age,
-                max_stale_seconds: notes.max_stale,
+                max_stale_seconds: Some(notes.max_stale),
                 directory: DirectoryStatus { kind: notes.kind.clone(), server: notes.server.clone() },
                 counts: header.map_or_else(Counts::default, |header| Counts {
                     accounts: header.accounts,
@@ -81,7 +89,8 @@ impl Board {
     }
 }
 
-/// Failed: logins are refused. Degraded: they are not, but the directory has not confirmed the snapshot in time.
+/// Failed: logins are refused. Degraded: they are not, but the directory has not confirmed the snapshot in time, or the
+/// configuration on the disk is faulty and would keep the next start from happening.
 fn state(age: Option<u64>, notes: &Notes, has_error: bool) -> State {
     match age {
         None => State::Failed,

@@ -4,7 +4,9 @@
 //! /dev/log, and does not come back after the log daemon was restarted (decision 0002).
 
 use std::io::{self, Write};
+use std::path::Path;
 
+use nix::sys::socket::{UnixAddr, getpeername};
 use svcauth_core::audit::escape::for_terminal;
 use svcauth_host::audit_log::{DEADLINE, Sinks, SyslogWriter};
 use syslog::{Facility, Formatter3164, LogFormat, Severity};
@@ -21,6 +23,8 @@ pub(super) enum Level {
 /// The daemon's log.
 pub(super) struct Log {
     formatter: Formatter3164,
+    /// Standard error leads to the journal, which reads /dev/log too: one of the two is enough.
+    in_journal: bool,
 }
 
 impl Log {
@@ -32,13 +36,14 @@ impl Log {
             process: "svcauthd".into(),
             pid: std::process::id(),
         };
-        Self { formatter }
+        Self { formatter, in_journal: is_journal(&io::stderr()) }
     }
 
-    /// Writes one line to standard error (which systemd takes to the journal) and to syslog. Never waits.
+    /// Writes one line to syslog, and to standard error unless that leads to the same place. Never waits for a log daemon.
     pub(super) fn say(&self, level: Level, text: &str) {
-        let text = for_terminal(text);
-        let _ = writeln!(io::stderr(), "svcauthd: {text}");
+        if !self.in_journal {
+            let _ = writeln!(io::stderr(), "svcauthd: {}", for_terminal(text));
+        }
         let severity = match level {
             Level::Info => Severity::LOG_INFO,
             Level::Warning => Severity::LOG_WARNING,
@@ -49,4 +54,10 @@ impl Log {
             let _ = SyslogWriter::new(&Sinks::default(), DEADLINE).write_all(&line);
         }
     }
+}
+
+/// Whether what is written there goes to journald: the peer of the stream that systemd gives to a service has a name.
+fn is_journal(stream: &impl std::os::fd::AsRawFd) -> bool {
+    let peer: Result<UnixAddr, _> = getpeername(stream.as_raw_fd());
+    peer.is_ok_and(|peer| peer.path() == Some(Path::new("/run/systemd/journal/stdout")))
 }

@@ -6,6 +6,7 @@
 mod alarms;
 mod board;
 mod log;
+mod outages;
 mod publisher;
 mod server;
 mod start;
@@ -21,6 +22,7 @@ pub use start::{StartError, run};
 use self::alarms::Alarms;
 use self::board::Board;
 use self::log::{Level, Log};
+use self::outages::Outage;
 use self::publisher::Publisher;
 use self::supervisor::Supervisor;
 use crate::config_file::Loaded;
@@ -44,6 +46,7 @@ struct Monitor {
     supervisor: Supervisor,
     publisher: Publisher,
     alarms: Alarms,
+    outage: Outage,
     board: Board,
     log: Log,
     /// What the LDIF file looked like when it was last fetched.
@@ -121,8 +124,8 @@ impl Monitor {
         });
         self.seen = seen;
         match published {
-            Ok(published) => {
-                self.alarms.refresh_worked(&published.refused);
+            Ok(mut published) => {
+                self.alarms.refresh_worked(std::mem::take(&mut published.refused));
                 if published.is_new {
                     let counts = published.counts;
                     let what = format!(
@@ -131,12 +134,18 @@ impl Monitor {
                     );
                     self.log.say(Level::Info, &what);
                 }
+                if let Some((failures, length)) = self.outage.ended(Instant::now()) {
+                    let what = format!("refresh works again, after {failures} that failed in {} s", length.as_secs());
+                    self.log.say(Level::Info, &what);
+                }
                 self.board.refreshed(&published);
                 Ok(published.generation)
             }
             Err(reason) => {
                 self.alarms.refresh_failed(&reason);
-                self.log.say(Level::Warning, &format!("refresh failed, the old generation stays: {reason}"));
+                if self.outage.failed(&reason, Instant::now()) {
+                    self.log.say(Level::Warning, &format!("refresh failed, the old generation stays: {reason}"));
+                }
                 self.board.failed(&reason);
                 Err(reason)
             }
@@ -152,7 +161,11 @@ impl Monitor {
                 self.publisher.configured(&loaded);
                 self.loaded = loaded;
             }
-            Err(error) => self.log.say(Level::Warning, &format!("the old configuration stays: {error}")),
+            Err(error) => {
+                let reason = format!("the old configuration stays: {error}");
+                self.log.say(Level::Warning, &reason);
+                self.board.not_configured(&reason);
+            }
         }
     }
 }
