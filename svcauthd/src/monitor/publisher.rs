@@ -127,7 +127,10 @@ impl Publisher {
             .map(|last| last.generation);
         let generation = match same {
             Some(generation) => generation,
-            None => self.write(state, counts, &local, &now)?,
+            None => {
+                self.configured(loaded);
+                self.write(state, counts, &local, &now)?
+            }
         };
         self.confirm(generation, now)?;
         Ok(Published {
@@ -151,13 +154,13 @@ impl Publisher {
         local: &LocalNames,
         now: &Clock,
     ) -> Result<u64, PublishError> {
-        let last = match self.last.take() {
-            Some(last) => last.accounts,
-            None => open_access().ok().and_then(|snapshot| snapshot.accounts().ok()).unwrap_or_default(),
+        let (remembered, last) = match self.last.take() {
+            Some(last) => (last.generation, last.accounts),
+            None => (0, open_access().ok().and_then(|snapshot| snapshot.accounts().ok()).unwrap_or_default()),
         };
         let accounts = with_tombstones(&state, &last, now.wall, |name| local.has_user(name));
         let stamp = Stamp {
-            generation: last_generation().saturating_add(1),
+            generation: remembered.max(last_generation()).saturating_add(1),
             created: now.wall,
             seed: seed()?,
             id_range: state.policy.id_range,
