@@ -63,7 +63,10 @@ impl Supervisor {
     }
 
     fn worker(&mut self) -> io::Result<&mut Worker> {
-        if self.worker.is_none() {
+        // One that died while it had nothing to do is replaced before it is asked; the refresh need not fail for it.
+        let dead = |worker: &mut Worker| !matches!(worker.child.try_wait(), Ok(None));
+        if self.worker.as_mut().is_none_or(dead) {
+            self.end_worker();
             self.worker = Some(start(self.user)?);
         }
         self.worker.as_mut().ok_or_else(|| io::Error::other("no worker"))
