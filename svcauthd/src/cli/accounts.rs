@@ -7,10 +7,9 @@ use svcauth_core::policy::{Account, Circumstances, Origin, Person, Policy, Roles
 use svcauth_host::clock::Clock;
 use svcauth_host::confirmed;
 use svcauth_host::host_names::host_names;
-use svcauth_host::paths;
-use svcauth_host::snapshot_file::open_access;
 
 use super::output::{Failure, json, table};
+use super::snapshot::{self, damaged};
 use super::{AccountsArgs, Done};
 use crate::state::is_tombstone;
 
@@ -25,9 +24,7 @@ struct Row {
 }
 
 pub(super) fn run(args: &AccountsArgs) -> Done {
-    let snapshot =
-        open_access().map_err(|error| Failure::new(format!("{}: {error}", paths::ACCESS_SNAPSHOT)))?;
-    let damaged = |error| Failure::new(format!("{}: {error}", paths::ACCESS_SNAPSHOT));
+    let snapshot = snapshot::open()?;
     let policy = snapshot.policy().map_err(damaged)?;
     let mut accounts = snapshot.accounts().map_err(damaged)?;
     accounts.retain(|account| !is_tombstone(account));

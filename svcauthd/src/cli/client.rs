@@ -11,6 +11,10 @@ use super::output::Failure;
 use crate::control::{Reply, Request};
 use crate::frame;
 
+/// What to do when there is no daemon.
+pub(super) const NOT_RUNNING: &str =
+    "svcauthd is not running; run: systemctl start svcauthd; why it ended is told by: journalctl -u svcauthd";
+
 /// Why the daemon did not answer.
 pub(super) enum NoAnswer {
     /// None is running.
@@ -31,7 +35,7 @@ impl From<io::Error> for NoAnswer {
 impl From<NoAnswer> for Failure {
     fn from(why: NoAnswer) -> Self {
         match why {
-            NoAnswer::NotRunning => Self::new("svcauthd is not running; run: systemctl start svcauthd"),
+            NoAnswer::NotRunning => Self::new(NOT_RUNNING),
             NoAnswer::Failed(error) => {
                 Self::new(format!("svcauthd does not answer on {}: {error}", paths::SOCKET))
             }

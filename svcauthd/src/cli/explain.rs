@@ -8,11 +8,11 @@ use svcauth_core::policy::{
     Source, Verdict, decide, explain, flip,
 };
 use svcauth_host::clock::Clock;
+use svcauth_host::confirmed;
 use svcauth_host::host_names::host_names;
-use svcauth_host::snapshot_file::open_access;
-use svcauth_host::{confirmed, paths};
 
 use super::output::{Failure, duration, json, line};
+use super::snapshot::{self, damaged};
 use super::{Done, ExplainArgs};
 
 #[derive(Serialize)]
@@ -49,9 +49,7 @@ struct Role {
 }
 
 pub(super) fn run(args: &ExplainArgs) -> Done {
-    let snapshot =
-        open_access().map_err(|error| Failure::new(format!("{}: {error}", paths::ACCESS_SNAPSHOT)))?;
-    let damaged = |error| Failure::new(format!("{}: {error}", paths::ACCESS_SNAPSHOT));
+    let snapshot = snapshot::open()?;
     let policy = snapshot.policy().map_err(damaged)?;
     let Some(account) = snapshot.account(&args.account).map_err(damaged)? else {
         let message = format!(

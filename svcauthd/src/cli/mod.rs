@@ -1,10 +1,11 @@
 //! The `svcauth` command. Exit codes: 0 done, allowed or ok; 1 denied, degraded or failed to do it; 2 usage; 3 logins to
-//! managed accounts are refused (`status`).
+//! managed accounts are refused (`status`); 141 nobody reads the output any more, as a shell shows SIGPIPE.
 
 mod accounts;
 mod client;
 mod explain;
 mod output;
+mod snapshot;
 mod ssh_keys;
 mod status;
 mod sync;
@@ -35,10 +36,12 @@ enum Command {
     /// A login or getent(1) after it sees that state. Needs root. Exit status: 0 done; 1 not done, with the reason.
     Sync(SyncArgs),
     /// List the managed accounts
+    ///
+    /// Needs root. Exit status: 0 done; 1 there is no usable snapshot.
     Accounts(AccountsArgs),
     /// Say whether a person may use an account, by which rule and role, and what would change the answer
     ///
-    /// Exit status: 0 allow; 1 deny.
+    /// Needs root. Exit status: 0 allow; 1 deny; 2 the account is not managed, or the question cannot be asked.
     Explain(ExplainArgs),
     /// Print the offered key if its owner may use the account (sshd's `AuthorizedKeysCommand`)
     ///

@@ -7,6 +7,9 @@ use std::process::ExitCode;
 use serde::Serialize;
 use svcauth_core::audit::escape::for_terminal;
 
+/// What a shell shows for a program that SIGPIPE has ended.
+const NOBODY_READS: u8 = 128 + 13;
+
 /// A command that could not do its work.
 pub(super) struct Failure {
     message: String,
@@ -24,15 +27,22 @@ impl Failure {
     }
     /// Says it on standard error.
     pub(super) fn report(&self) -> ExitCode {
-        // Nowhere to report that standard error is closed.
-        let _ = writeln!(io::stderr(), "svcauth: {}", for_terminal(&self.message));
+        if !self.message.is_empty() {
+            // Nowhere to report that standard error is closed.
+            let _ = writeln!(io::stderr(), "svcauth: {}", for_terminal(&self.message));
+        }
         ExitCode::from(self.code)
     }
 }
 
+/// An error while writing to standard output: nothing else here is an [`io::Error`].
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::new(error)
+        match error.kind() {
+            // `svcauth accounts | head -1` is no fault: end as a program does that SIGPIPE ends, without a word.
+            io::ErrorKind::BrokenPipe => Self { message: String::new(), code: NOBODY_READS },
+            _ => Self::new(format!("standard output: {error}")),
+        }
     }
 }
 

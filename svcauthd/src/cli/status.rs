@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use svcauth_host::clock::Clock;
 use svcauth_host::confirmed;
-use svcauth_host::snapshot_file::{open_access, open_accounts};
+use svcauth_host::paths;
+use svcauth_host::snapshot_file::{SnapshotError, open_access, open_accounts};
 
-use super::client::{NoAnswer, ask};
+use super::client::{NOT_RUNNING, NoAnswer, ask};
 use super::output::{Failure, duration, json, line};
 use super::{Done, Json};
 use crate::control::{Counts, DirectoryStatus, Reply, Request, State, Status};
@@ -29,17 +30,20 @@ pub(super) fn run(args: &Json) -> Done {
     Ok(ExitCode::from(status.state.exit_code()))
 }
 
-/// What the published files alone tell: logins go on without a daemon, so `failed` would be wrong.
+/// What the published files alone tell: logins go on without a daemon until the snapshot is too old.
 fn without_daemon() -> Status {
+    let access = open_access();
     let opened = open_accounts();
-    // Who may not read the policy does not learn the limit; everything else is for everybody.
-    let max_stale =
-        open_access().ok().and_then(|snapshot| snapshot.policy().ok()).map_or(0, |policy| policy.max_stale);
     let header = opened.as_ref().ok().map(|snapshot| *snapshot.header());
-    let age = header.as_ref().and_then(|header| confirmed::age(header, &Clock::now()).0);
-    let why = opened.err().map_or_else(String::new, |error| format!("; {error}"));
+    // Who may not read the policy may not read the confirmation either, and learns neither limit nor age.
+    let policy = access.as_ref().ok().and_then(|snapshot| snapshot.policy().ok());
+    let max_stale = policy.map(|policy| policy.max_stale);
+    let age = header.as_ref().filter(|_| access.is_ok()).and_then(|it| confirmed::age(it, &Clock::now()).0);
+    let unusable =
+        opened.as_ref().err().map(ToString::to_string).or_else(|| hidden_or_damaged(access.as_ref().err()?));
+    let why = unusable.map_or_else(String::new, |why| format!("; {why}"));
     Status {
-        state: if header.is_some() { State::Degraded } else { State::Failed },
+        state: state_of(header.is_some(), access.as_ref().err(), age, max_stale),
         generation: header.map_or(0, |header| header.generation),
         age_seconds: age,
         max_stale_seconds: max_stale,
@@ -49,24 +53,39 @@ fn without_daemon() -> Status {
             groups: header.groups,
             people: header.people,
         }),
-        last_error: Some(format!("svcauthd is not running; run: systemctl start svcauthd{why}")),
+        last_error: Some(format!("{NOT_RUNNING}{why}")),
         next_refresh_seconds: None,
     }
 }
 
+/// Failed: logins are refused, because there is nothing to decide from or because it is too old.
+fn state_of(names: bool, access: Option<&SnapshotError>, age: Option<u64>, max_stale: Option<u64>) -> State {
+    match (access, age, max_stale) {
+        _ if !names => State::Failed,
+        // Permission denied says nothing about logins.
+        (Some(SnapshotError::Refused(_)), ..) => State::Degraded,
+        (None, Some(age), Some(max_stale)) if age <= max_stale => State::Degraded,
+        _ => State::Failed,
+    }
+}
+
+fn hidden_or_damaged(error: &SnapshotError) -> Option<String> {
+    match error {
+        SnapshotError::Refused(_) => Some("age and limit are shown to root only".to_owned()),
+        other => Some(format!("{}: {other}", paths::ACCESS_SNAPSHOT)),
+    }
+}
+
 fn show(status: &Status) -> Result<(), Failure> {
-    let age = status.age_seconds.map_or_else(|| "unknown".to_owned(), duration);
     line(&format!("state       {}", status.state.as_str()))?;
-    line(&format!(
-        "generation  {} (confirmed {age} ago, refused from {} on)",
-        status.generation,
-        duration(status.max_stale_seconds)
-    ))?;
-    let server = status.directory.server.as_deref().unwrap_or("none has answered yet");
-    line(&format!("directory   {} ({server})", status.directory.kind))?;
+    line(&format!("generation  {}", generation(status)))?;
+    if !status.directory.kind.is_empty() {
+        let server = status.directory.server.as_deref().unwrap_or("none has answered yet");
+        line(&format!("directory   {} ({server})", status.directory.kind))?;
+    }
     let counts = status.counts;
     line(&format!(
-        "holds       {} accounts, {} groups, {} people",
+        "holds       accounts: {}, groups: {}, people: {}",
         counts.accounts, counts.groups, counts.people
     ))?;
     if let Some(seconds) = status.next_refresh_seconds {
@@ -76,4 +95,41 @@ fn show(status: &Status) -> Result<(), Failure> {
         line(&format!("last error  {error}"))?;
     }
     Ok(())
+}
+
+fn generation(status: &Status) -> String {
+    if status.generation == 0 {
+        return "none yet".to_owned();
+    }
+    let age = status.age_seconds.map_or_else(
+        || "nobody knows when it was confirmed".to_owned(),
+        |seconds| format!("confirmed {} ago", duration(seconds)),
+    );
+    let limit = status
+        .max_stale_seconds
+        .map_or_else(String::new, |limit| format!(", refused from {} on", duration(limit)));
+    format!("{} ({age}{limit})", status.generation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SnapshotError, State, state_of};
+
+    #[test]
+    fn without_a_daemon_the_state_says_whether_logins_work() {
+        let damaged = SnapshotError::Untrusted("it is not owned by root");
+        let hidden = SnapshotError::Refused("Permission denied".to_owned());
+        for (names, access, age, max_stale, state) in [
+            (true, None, Some(5), Some(60), State::Degraded),
+            (true, None, Some(60), Some(60), State::Degraded),
+            (true, None, Some(61), Some(60), State::Failed),
+            (true, None, None, Some(60), State::Failed),
+            (true, Some(&hidden), None, None, State::Degraded),
+            (true, Some(&damaged), None, None, State::Failed),
+            (true, Some(&SnapshotError::Missing), None, None, State::Failed),
+            (false, None, Some(5), Some(60), State::Failed),
+        ] {
+            assert_eq!(state_of(names, access, age, max_stale), state, "{names} {access:?} {age:?}");
+        }
+    }
 }
