@@ -25,13 +25,18 @@ enum Role {
     Worker,
 }
 
+/// What a start would need of the configuration: itself, the authorities that it names, and the bind password.
+fn check() -> Result<(), config_file::ConfigFileError> {
+    config_file::Loaded::read()?.secret().map(drop)
+}
+
 /// Runs the daemon. Exit status: 0 after a signal, 1 when it cannot start, 2 usage.
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let ended = match cli.role {
         Some(Role::Worker) => worker::run().map_err(|error| error.to_string()),
-        None if cli.check => config_file::Loaded::read().map(|_| ()).map_err(|error| error.to_string()),
+        None if cli.check => check().map_err(|error| error.to_string()),
         None => monitor::run().map_err(|error| error.to_string()),
     };
     match ended {
