@@ -5,6 +5,7 @@
 
 mod alarms;
 mod board;
+mod intake;
 mod log;
 mod outages;
 mod publisher;

@@ -7,12 +7,13 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use super::Event;
 use super::board::Board;
+use super::intake::Intake;
 use crate::control::{Reply, Request};
 use crate::frame;
 
@@ -20,7 +21,7 @@ use crate::frame;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Connections of one uid at a time.
 const PER_UID: usize = 8;
-/// Connections at a time.
+/// Connections of all users but root at a time.
 const IN_ALL: usize = 64;
 
 /// Serves the socket for ever.
@@ -68,9 +69,13 @@ impl Server {
     }
 
     fn answer(&self, mut stream: UnixStream, uid: u32) -> io::Result<()> {
-        stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let reply = match frame::read::<Request>(&mut stream, frame::CONTROL_MAX) {
+        let request = {
+            let most = u64::from(frame::CONTROL_MAX) + 4;
+            let mut intake = Intake::new(&stream, Instant::now() + PATIENCE, most);
+            frame::read::<Request>(&mut intake, frame::CONTROL_MAX)
+        };
+        let reply = match request {
             Ok(Some(request)) => self.reply(&request, uid),
             Ok(None) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -114,7 +119,9 @@ impl Place {
     fn take(open: &Arc<Mutex<HashMap<u32, usize>>>, uid: u32) -> Option<Self> {
         let mut counts = open.lock().unwrap_or_else(PoisonError::into_inner);
         let mine = counts.get(&uid).copied().unwrap_or(0);
-        if mine >= PER_UID || counts.values().sum::<usize>() >= IN_ALL {
+        // Root's places are its own: a few users together must not keep `svcauth sync` out.
+        let others: usize = counts.iter().filter(|(uid, _)| **uid != 0).map(|(_, count)| count).sum();
+        if mine >= PER_UID || (uid != 0 && others >= IN_ALL) {
             return None;
         }
         counts.insert(uid, mine + 1);
@@ -136,6 +143,7 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use super::{Arc, HashMap, IN_ALL, Mutex, PER_UID, Place};
     use super::{Board, Event, Reply, Request, Server, channel};
 
     #[test]
@@ -159,5 +167,19 @@ mod tests {
         for forged in [r#"{"verb":"sync","accept_shrink":true,"uid":0}"#, r#"{"verb":"status","uid":0}"#] {
             assert!(serde_json::from_str::<Request>(forged).is_err(), "{forged}");
         }
+    }
+
+    #[test]
+    fn users_together_can_keep_each_other_out_but_not_root() {
+        let open: Arc<Mutex<HashMap<u32, usize>>> = Arc::default();
+        let one = Place::take(&open, 1000);
+        assert!(one.is_some());
+        let uids = (1000..1100).flat_map(|uid| [uid; PER_UID]);
+        let all: Vec<_> = uids.map(|uid| Place::take(&open, uid)).collect();
+        assert_eq!(all.iter().flatten().count(), IN_ALL - 1);
+        let root: Vec<_> = (0..=PER_UID).map(|_| Place::take(&open, 0)).collect();
+        assert_eq!(root.iter().flatten().count(), PER_UID);
+        drop((one, all, root));
+        assert!(open.lock().unwrap().is_empty());
     }
 }

@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::intake::Intake;
 use crate::candidate::Candidate;
 use crate::config_file::Loaded;
 use crate::frame;
@@ -15,6 +16,11 @@ use crate::worker::{Job, Part};
 
 /// Most entries that a candidate may have; beyond that the worker is not believed.
 const ENTRIES_MAX: usize = 5_000_000;
+/// Most bytes that a candidate may come in: one with a million accounts. A worker that sends without end must not fill the
+/// memory of root's process.
+const BYTES_MAX: u64 = 512 << 20;
+/// Longest text that is shown of what a worker says, in characters; more would not fit into a reply of the socket.
+const SAID_MAX: usize = 2000;
 /// What a worker may take beyond the deadline it was given before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 /// How many of the directory's timeouts a whole fetch may take.
@@ -59,7 +65,7 @@ impl Supervisor {
         };
         worker.socket.set_write_timeout(Some(GRACE)).map_err(lost)?;
         frame::write(&mut worker.socket, &job, frame::WORKER_MAX).map_err(lost)?;
-        receive(&mut worker.socket, Instant::now() + deadline + GRACE).map_err(lost)?
+        receive(&worker.socket, Instant::now() + deadline + GRACE).map_err(lost)?
     }
 
     fn worker(&mut self) -> io::Result<&mut Worker> {
@@ -99,24 +105,20 @@ fn start(user: Ids) -> io::Result<Worker> {
 }
 
 /// Collects the parts of an answer; the outer error is the socket's, the inner one the worker's own.
-fn receive(socket: &mut UnixStream, deadline: Instant) -> io::Result<Result<Candidate, String>> {
+fn receive(socket: &UnixStream, deadline: Instant) -> io::Result<Result<Candidate, String>> {
     let mut candidate = Candidate::default();
+    let mut intake = Intake::new(socket, deadline, BYTES_MAX);
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
-        }
-        socket.set_read_timeout(Some(left))?;
-        match frame::read::<Part>(socket, frame::WORKER_MAX)? {
+        match frame::read::<Part>(&mut intake, frame::WORKER_MAX)? {
             Some(Part::Accounts(entries)) => candidate.accounts.extend(entries),
             Some(Part::Groups(entries)) => candidate.groups.extend(entries),
             Some(Part::People(entries)) => candidate.people.extend(entries),
             Some(Part::Refused(entries)) => candidate.refused.extend(entries),
             Some(Part::Done { server }) => {
-                candidate.server = server;
+                candidate.server = shortened(server);
                 return Ok(Ok(candidate));
             }
-            Some(Part::Failed { reason }) => return Ok(Err(reason)),
+            Some(Part::Failed { reason }) => return Ok(Err(shortened(reason))),
             None => return Err(io::ErrorKind::UnexpectedEof.into()),
         }
         let entries = candidate.accounts.len()
@@ -125,6 +127,46 @@ fn receive(socket: &mut UnixStream, deadline: Instant) -> io::Result<Result<Cand
             + candidate.refused.len();
         if entries > ENTRIES_MAX {
             return Err(io::Error::other("more entries than a directory can have"));
+        }
+    }
+}
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(SAID_MAX) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + " ...",
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::time::{Duration, Instant};
+
+    use super::{SAID_MAX, receive};
+    use crate::frame;
+    use crate::worker::Part;
+
+    fn received(part: &Part) -> Result<super::Candidate, String> {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let part = part.clone();
+        let worker = std::thread::spawn(move || frame::write(&mut theirs, &part, frame::WORKER_MAX));
+        let received = receive(&ours, Instant::now() + Duration::from_secs(20)).unwrap();
+        worker.join().unwrap().unwrap();
+        received
+    }
+
+    #[test]
+    fn what_a_worker_says_at_length_still_fits_into_a_reply_of_the_socket() {
+        let short = Part::Failed { reason: "no".to_owned() };
+        assert_eq!(received(&short).unwrap_err(), "no");
+        // A control character takes six bytes in JSON.
+        let long = "\u{1}".repeat(100_000);
+        let reason = received(&Part::Failed { reason: long.clone() }).unwrap_err();
+        assert_eq!(reason.chars().count(), SAID_MAX + 4);
+        let server = received(&Part::Done { server: long }).unwrap().server;
+        for text in [reason, server] {
+            assert!(frame::write(&mut Vec::new(), &text, frame::CONTROL_MAX / 4).is_ok());
         }
     }
 }
