@@ -1,5 +1,6 @@
 //! `svcauth explain`: the decision that PAM would make, and what it rests on.
 
+use std::net::IpAddr;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -65,11 +66,13 @@ pub(super) fn run(args: &ExplainArgs) -> Done {
     let at = Circumstances {
         service: Some(&args.service),
         hosts: &names,
-        source: source(args),
+        source: source(&args.service, args.from),
         now: now.wall,
         age: confirmed::age(snapshot.header(), &now),
     };
-    let origin = person.as_ref().map_or(Origin::Unproven(Reason::UnknownPrincipal), Origin::Person);
+    let proof = Proof::of_service(&args.service);
+    let person = person.or_else(|| proof.person_without_roles(&args.person));
+    let origin = proof.origin(&args.person, person.as_ref());
     let verdict = decide(&policy, &account, origin, &at);
     let found =
         explanation(args, &policy, &account, person.as_ref(), &at, &verdict, snapshot.header().generation);
@@ -81,12 +84,54 @@ pub(super) fn run(args: &ExplainArgs) -> Done {
     Ok(ExitCode::from(u8::from(!verdict.is_allow())))
 }
 
-/// su and sudo come from this host; for sshd the address is part of the question or left open.
-fn source(args: &ExplainArgs) -> Source {
-    match (args.from, args.service.as_str()) {
-        (Some(address), _) => Source::Address(address),
-        (None, "su" | "su-l" | "sudo" | "sudo-i") => Source::Local,
-        (None, _) => Source::NotYetKnown,
+/// What a PAM service can prove about who is behind it: the same three kinds that the PAM module tells apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// sshd: a key, a certificate, a principal of a person that the snapshot knows.
+    Sshd,
+    /// su, runuser, sudo: the login name of whoever calls.
+    Caller,
+    /// Anything else: nothing.
+    Nothing,
+}
+
+impl Proof {
+    fn of_service(service: &str) -> Self {
+        match service {
+            "sshd" => Self::Sshd,
+            "su" | "su-l" | "runuser" | "runuser-l" | "sudo" | "sudo-i" => Self::Caller,
+            _ => Self::Nothing,
+        }
+    }
+
+    /// A caller whom the snapshot does not know has proven a name, and holds no role.
+    fn person_without_roles(self, login: &str) -> Option<Person> {
+        (self == Self::Caller && login != "root").then(|| Person {
+            login: login.to_owned(),
+            id: String::new(),
+            disabled: false,
+            expires: None,
+            locked_until: None,
+            held: Vec::new(),
+        })
+    }
+
+    fn origin<'a>(self, login: &str, person: Option<&'a Person>) -> Origin<'a> {
+        match (self, person) {
+            (Self::Nothing, _) => Origin::Unproven(Reason::NoOrigin),
+            (Self::Caller, _) if login == "root" => Origin::Root,
+            (_, Some(person)) => Origin::Person(person),
+            (_, None) => Origin::Unproven(Reason::UnknownPrincipal),
+        }
+    }
+}
+
+/// Only sshd says where a request comes from; there it is part of the question, or left open.
+fn source(service: &str, from: Option<IpAddr>) -> Source {
+    match (Proof::of_service(service), from) {
+        (Proof::Sshd, Some(address)) => Source::Address(address),
+        (Proof::Sshd, None) => Source::NotYetKnown,
+        (Proof::Caller | Proof::Nothing, _) => Source::Local,
     }
 }
 
@@ -99,6 +144,8 @@ fn explanation(
     verdict: &Verdict,
     generation: u64,
 ) -> Explanation {
+    // Where nobody can be proven, no change to a person turns the answer.
+    let proven = person.filter(|_| Proof::of_service(&args.service) != Proof::Nothing);
     let traces = person.map(|person| explain(policy, account, person, at)).unwrap_or_default();
     let reason = match verdict.decision {
         Decision::Allow => None,
@@ -113,7 +160,7 @@ fn explanation(
         rules: traces.iter().filter_map(|trace| rule(policy, trace)).collect(),
         generation,
         age_seconds: at.age.0,
-        would_flip: person.and_then(|person| flip(policy, account, person, at)),
+        would_flip: proven.and_then(|person| flip(policy, account, person, at)),
     }
 }
 
@@ -200,4 +247,36 @@ fn show(found: &Explanation, verdict: &Verdict) -> Result<(), Failure> {
         line(&format!("to turn it: {change}"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Origin, Proof, Reason, Source, source};
+
+    #[test]
+    fn what_is_explained_rests_on_what_the_service_can_prove_as_in_pam() {
+        let carol = Proof::Caller.person_without_roles("carol").unwrap();
+        let origin = |service: &str, login: &str| Proof::of_service(service).origin(login, Some(&carol));
+        for service in ["sshd", "su", "su-l", "runuser", "runuser-l", "sudo", "sudo-i"] {
+            assert_eq!(origin(service, "carol"), Origin::Person(&carol), "{service}");
+        }
+        for service in ["login", "cron", "", "SSHD", "sudoers"] {
+            assert_eq!(origin(service, "carol"), Origin::Unproven(Reason::NoOrigin), "{service}");
+        }
+        assert_eq!(Proof::Caller.origin("root", None), Origin::Root);
+        assert_eq!(Proof::Caller.person_without_roles("root"), None);
+        assert_eq!(Proof::Sshd.person_without_roles("carol"), None);
+        assert_eq!(Proof::Sshd.origin("root", None), Origin::Unproven(Reason::UnknownPrincipal));
+    }
+
+    #[test]
+    fn an_address_counts_only_where_sshd_says_it() {
+        let address = "10.1.2.3".parse().unwrap();
+        assert_eq!(source("sshd", Some(address)), Source::Address(address));
+        assert_eq!(source("sshd", None), Source::NotYetKnown);
+        for service in ["su", "sudo-i", "runuser", "login", "cron"] {
+            assert_eq!(source(service, Some(address)), Source::Local, "{service}");
+            assert_eq!(source(service, None), Source::Local, "{service}");
+        }
+    }
 }
