@@ -54,8 +54,8 @@ pub struct Status {
     pub generation: u64,
     /// Seconds since the directory last confirmed it; `None`: unknown.
     pub age_seconds: Option<u64>,
-    /// Age from which on logins to managed accounts are refused.
-    pub max_stale_seconds: u64,
+    /// Age from which on logins to managed accounts are refused; `None`: not known to whoever asks.
+    pub max_stale_seconds: Option<u64>,
     /// Where the entries come from.
     pub directory: DirectoryStatus,
     /// How many there are.
