@@ -45,8 +45,7 @@ pub fn with_tombstones(
     let mut accounts = state.accounts.clone();
     let names: std::collections::HashSet<&str> =
         state.accounts.iter().map(|account| account.name.as_str()).collect();
-    let gone =
-        last.iter().filter(|account| account.uid.is_some() && !names.contains(account.name.as_str()));
+    let gone = last.iter().filter(|account| account.uid.is_some() && !names.contains(account.name.as_str()));
     for account in gone.filter(|account| !is_local(&account.name)) {
         let removed = if is_tombstone(account) { account.expires.unwrap_or(0) } else { now };
         if removed.saturating_add(REMEMBERED) > now {

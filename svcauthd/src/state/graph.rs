@@ -1,11 +1,20 @@
 //! Who is in which group, through however many other groups; cycles end by themselves.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 
 use crate::candidate::{Candidate, Member};
 
 /// A group by its place in [`Candidate::groups`].
 pub(super) type GroupIndex = usize;
+
+/// How many groups one inside the other are followed. Whoever may edit groups could nest thousands, and every person below
+/// would hold a role for each; a role further up is held by nobody, which can only refuse.
+const LEVELS_MAX: usize = 64;
+/// Groups that a way shows; of a longer one the end that reaches the role.
+const PATH_MAX: usize = 8;
+
+/// What [`Graph::upwards`] found: every group, and the one below it on the shortest way.
+pub(super) type Found = Vec<(GroupIndex, Option<GroupIndex>)>;
 
 /// The group memberships of a candidate, joined by DN and by login name.
 pub(super) struct Graph<'a> {
@@ -40,31 +49,39 @@ impl<'a> Graph<'a> {
     }
 
     /// Every group reachable upwards from these, the nearest first, each with the group below it on the shortest way.
-    pub(super) fn upwards(&self, from: &[GroupIndex]) -> Vec<(GroupIndex, Option<GroupIndex>)> {
+    pub(super) fn upwards(&self, from: &[GroupIndex]) -> Found {
         let mut found = Vec::new();
         let mut seen: HashSet<GroupIndex> = from.iter().copied().collect();
-        let mut queue: VecDeque<(GroupIndex, Option<GroupIndex>)> =
-            from.iter().map(|index| (*index, None)).collect();
-        while let Some((index, below)) = queue.pop_front() {
-            found.push((index, below));
-            let Some(group) = self.candidate.groups.get(index) else {
-                continue;
-            };
-            for above in self.groups_of.get(group.dn.as_str()).into_iter().flatten() {
-                if seen.insert(*above) {
-                    queue.push_back((*above, Some(index)));
-                }
+        let mut level: Found = from.iter().map(|index| (*index, None)).collect();
+        for _ in 0..LEVELS_MAX {
+            let mut next = Vec::new();
+            for (index, _) in &level {
+                let dn = self.candidate.groups.get(*index).map(|group| group.dn.as_str());
+                let above = dn.and_then(|dn| self.groups_of.get(dn)).into_iter().flatten();
+                next.extend(above.filter(|above| seen.insert(**above)).map(|above| (*above, Some(*index))));
             }
+            found.append(&mut level);
+            if next.is_empty() {
+                break;
+            }
+            level = next;
         }
         found
     }
 
-    /// The names on the way from the group that a member is in up to `role`, as [`Self::upwards`] found it.
-    pub(super) fn path(&self, found: &[(GroupIndex, Option<GroupIndex>)], role: GroupIndex) -> Vec<String> {
-        let below: HashMap<GroupIndex, Option<GroupIndex>> = found.iter().copied().collect();
+    /// The names on the way from the group that a member is in up to `role`; `below` is what [`Self::upwards`] found.
+    pub(super) fn path(
+        &self,
+        below: &HashMap<GroupIndex, Option<GroupIndex>>,
+        role: GroupIndex,
+    ) -> Vec<String> {
         let mut path = Vec::new();
         let mut at = Some(role);
         while let Some(index) = at {
+            if path.len() == PATH_MAX {
+                path.push("...".to_owned());
+                break;
+            }
             path.extend(self.candidate.groups.get(index).map(|group| group.name.clone()));
             at = below.get(&index).copied().flatten();
         }

@@ -149,9 +149,10 @@ fn without_local_uid(account: Account, config: &Config) -> Account {
 
 fn person(entry: &PersonEntry, graph: &Graph<'_>, roles: &RoleTable<'_>) -> StatePerson {
     let found = graph.upwards(&graph.direct(&entry.dn, &entry.login));
+    let below: HashMap<GroupIndex, Option<GroupIndex>> = found.iter().copied().collect();
     let hold = |(index, _): &(GroupIndex, Option<GroupIndex>)| {
         let role = roles.known(*index)?;
-        Some(Held { role, path: graph.path(&found, *index) })
+        Some(Held { role, path: graph.path(&below, *index) })
     };
     let person = Person {
         login: entry.login.clone(),

@@ -104,6 +104,32 @@ fn a_role_is_held_through_nested_groups_and_the_way_is_told_and_cycles_end() {
 }
 
 #[test]
+fn groups_that_are_nested_without_end_cost_little_and_their_far_end_is_held_by_nobody() {
+    let name = |index: usize| format!("g{index}");
+    let around = |index: usize| match index {
+        0 => dn("people", "alice"),
+        index => dn("group", &name(index - 1)),
+    };
+    let nested =
+        (0..2000).map(|index| group(&name(index), None, vec![around(index), dn("accounts", "deployer")]));
+    let candidate = Candidate {
+        accounts: vec![account("deployer", 7001, &[])],
+        groups: nested.collect(),
+        people: vec![person("alice")],
+        ..Candidate::default()
+    };
+    let config = config("[[access]]\naccounts = [\"*\"]\nroles_from = \"memberOf\"\nneed = \"every\"\n");
+    let state = join(&candidate, &config, Vec::new());
+    let held = &state.people[0].person.held;
+    assert_eq!(held[2].path, ["g0", "g1", "g2"]);
+    let last = held.last().unwrap();
+    assert_eq!((held.len(), last.path[0].as_str(), last.path.last().unwrap().as_str()), (64, "...", "g63"));
+    assert!(held.iter().all(|held| held.path.len() <= 9));
+    assert_eq!(state.accounts[0].roles.len(), 2000, "each role of the account is still asked for");
+    assert_eq!(verdict(&state, "deployer", "alice"), Decision::Deny(Reason::MissingRole));
+}
+
+#[test]
 fn getent_shows_people_and_accounts_of_a_group_flattened_and_groups_without_a_gid_are_not_shown() {
     let state =
         join(&nested(), &config("[[access]]\naccounts = [\"*\"]\nroles = [\"application\"]\n"), Vec::new());
