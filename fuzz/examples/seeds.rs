@@ -108,6 +108,7 @@ fn texts(corpus: &Corpus, conf: &Path) -> io::Result<()> {
         .collect();
     corpus.seed("config", "keys", keys.join("\n").as_bytes())?;
     corpus.seed("config", "ldap", LDAP.as_bytes())?;
+    corpus.seed("config", "filter", br"(&(a=\2a\c3\a4)(|(b=x*y*)(!(c=*)))(d>=1)(e<=\28))")?;
     // The faults that the configuration's own tests know, each a text and a line with its message.
     let faults = fs::read_to_string(conf.join("../svcauth_core/src/config/faults.txt"))?;
     for (index, case) in faults.split("\n=== ").enumerate().skip(1).step_by(4) {

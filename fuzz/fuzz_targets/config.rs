@@ -7,6 +7,9 @@ use svcauth_core::id::is_assignable;
 use svcauth_core::origin::KeyIdTemplate;
 
 fuzz_target!(|text: &str| {
+    if let Ok(filter) = Filter::parse(text) {
+        assert_eq!(Filter::parse(&filter.to_string()), Ok(filter));
+    }
     let read = Config::parse(text);
     assert_eq!(read, Config::parse(text));
     let config = match read {
