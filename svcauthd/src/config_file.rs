@@ -44,7 +44,7 @@ impl fmt::Display for ConfigFileError {
                 write!(f, "{}: there is no such file", path.display())
             }
             Self::File(path, SnapshotError::Untrusted(why)) => {
-                write!(f, "{}: {why}; run: chown root {0} && chmod go-w {0}", path.display())
+                write!(f, "{0}: {why}; it must be a plain file of root; see: ls -l {0}", path.display())
             }
             Self::File(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Value(error) => write!(f, "{error}"),
@@ -101,6 +101,26 @@ impl Loaded {
         }
         Ok(Some(secret.to_owned()))
     }
+
+    /// Looks whether the LDIF file, or the authorities of the LDAP servers, are there.
+    ///
+    /// # Errors
+    /// [`ConfigFileError::File`], which names the file that is not.
+    pub fn sources_are_there(&self) -> Result<(), ConfigFileError> {
+        match &self.config.directory.kind {
+            DirectoryKind::Ldif { file } => is_there(file),
+            DirectoryKind::Ldap(ldap) => ldap.ca_file.as_deref().map_or(Ok(()), is_there),
+        }
+    }
+}
+
+/// Whether there is such a file at all; what is in it is the worker's business.
+fn is_there(path: &Path) -> Result<(), ConfigFileError> {
+    let fault = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => SnapshotError::Missing,
+        _ => SnapshotError::Refused(error.to_string()),
+    };
+    std::fs::File::open(path).map(drop).map_err(|error| ConfigFileError::File(path.to_owned(), fault(error)))
 }
 
 fn read(path: &Path) -> Result<String, ConfigFileError> {

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{config_file, monitor, worker};
+use crate::config_file::{ConfigFileError, Loaded};
+use crate::usage::arguments;
+use crate::{monitor, worker};
 
 /// Keeps a snapshot of the directory, from which NSS and PAM answer.
 #[derive(Debug, Parser)]
-#[command(name = "svcauthd", version, about, long_about = None)]
+#[command(name = "svcauthd", version)]
 struct Cli {
     /// Read the configuration, say what is wrong with it, and stop
     #[arg(long)]
@@ -25,15 +27,20 @@ enum Role {
     Worker,
 }
 
-/// What a start would need of the configuration: itself, the authorities that it names, and the bind password.
-fn check() -> Result<(), config_file::ConfigFileError> {
-    config_file::Loaded::read()?.secret().map(drop)
+/// What a refresh would need: the configuration and every file that it names.
+fn check() -> Result<(), ConfigFileError> {
+    let loaded = Loaded::read()?;
+    loaded.secret()?;
+    loaded.sources_are_there()
 }
 
 /// Runs the daemon. Exit status: 0 after a signal, 1 when it cannot start, 2 usage.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = match arguments() {
+        Ok(cli) => cli,
+        Err(status) => return status,
+    };
     let ended = match cli.role {
         Some(Role::Worker) => worker::run().map_err(|error| error.to_string()),
         None if cli.check => check().map_err(|error| error.to_string()),

@@ -16,4 +16,5 @@ pub mod mapping;
 pub mod monitor;
 pub mod state;
 pub mod state_dir;
+pub mod usage;
 pub mod worker;

@@ -211,6 +211,14 @@ fn name_of(policy: &Policy, role: RoleRef) -> String {
     policy.roles.get(role.0 as usize).map_or_else(|| "?".to_owned(), |role| role.name.clone())
 }
 
+/// The sentence of a reason, where that is not about a certificate or a ticket: `explain` is asked about a login name.
+const fn sentence(reason: Reason) -> &'static str {
+    match reason {
+        Reason::UnknownPrincipal => "the directory has nobody of this login name who holds a role",
+        other => other.sentence(),
+    }
+}
+
 fn show(found: &Explanation, verdict: &Verdict) -> Result<(), Failure> {
     let Explanation { decision, account, origin, .. } = found;
     match verdict.decision {
@@ -218,7 +226,7 @@ fn show(found: &Explanation, verdict: &Verdict) -> Result<(), Failure> {
         Decision::Deny(reason) => {
             line(&format!(
                 "{decision}: {origin} may not use {account}: {} ({})",
-                reason.sentence(),
+                sentence(reason),
                 reason.code()
             ))?;
         }

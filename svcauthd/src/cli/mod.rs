@@ -15,10 +15,11 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use self::output::Failure;
+use crate::usage::arguments;
 
 /// Managed accounts: who may become them, and what svcauth knows.
 #[derive(Debug, Parser)]
-#[command(name = "svcauth", version, about, long_about = None)]
+#[command(name = "svcauth", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -107,7 +108,10 @@ struct SshKeysArgs {
 /// Runs the command.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = match arguments() {
+        Ok(cli) => cli,
+        Err(status) => return status,
+    };
     let done = match cli.command {
         Command::Status(json) => status::run(&json),
         Command::Sync(args) => sync::run(&args),

@@ -1,11 +1,11 @@
 //! What the command prints: tables on a terminal, tabs in a pipe, JSON when asked; no foreign control byte in any of them.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
-use svcauth_core::audit::escape::for_terminal;
+use svcauth_core::audit::escape::{for_terminal, is_deceptive};
 
 /// What a shell shows for a program that SIGPIPE has ended.
 const NOBODY_READS: u8 = 128 + 13;
@@ -54,7 +54,24 @@ pub(super) fn line(text: &str) -> io::Result<()> {
 /// A value as one line of JSON.
 pub(super) fn json<T: Serialize>(value: &T) -> io::Result<()> {
     let text = serde_json::to_string(value).map_err(io::Error::other)?;
-    writeln!(io::stdout(), "{text}")
+    writeln!(io::stdout(), "{}", only_visible(&text))
+}
+
+/// The same JSON without a character that a terminal would obey or hide. serde_json escapes the controls of ASCII only;
+/// the others can stand nowhere but in strings, where an escape means the same.
+fn only_visible(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_deceptive(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// A table: aligned with a head on a terminal, tab-separated without one in a pipe.
@@ -87,5 +104,45 @@ pub(super) fn duration(seconds: u64) -> String {
         120..=7199 => format!("{}m", seconds / 60),
         7200..=172_799 => format!("{}h", seconds / 3600),
         _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, duration, io, only_visible};
+
+    #[test]
+    fn json_means_the_same_and_holds_nothing_that_a_terminal_obeys() {
+        let odd =
+            ["a\u{1b}[2J", "\u{9b}31m", "\u{7f}", "\u{202e}txt", "\u{e0041}", "zo\u{eb} \u{1f600} \\ \""];
+        let shown = only_visible(&serde_json::to_string(&odd).unwrap());
+        assert!(!shown.chars().any(svcauth_core::audit::escape::is_deceptive), "{shown}");
+        assert!(shown.contains("\\u009b31m") && shown.contains("\\udb40\\udc41"), "{shown}");
+        assert!(shown.contains("zo\u{eb} \u{1f600}"), "{shown}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&shown).unwrap(), odd);
+    }
+
+    #[test]
+    fn a_closed_pipe_ends_without_a_word_and_a_full_disk_does_not() {
+        let closed = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!((closed.message.as_str(), closed.code), ("", 141));
+        let full = Failure::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert!(full.message.starts_with("standard output: ") && full.code == 1, "{}", full.message);
+    }
+
+    #[test]
+    fn a_span_of_time_is_said_in_the_unit_that_people_would_choose() {
+        let said = [
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (7199, "119m"),
+            (7200, "2h"),
+            (86_400, "24h"),
+            (172_800, "2d"),
+        ];
+        for (seconds, text) in said {
+            assert_eq!(duration(seconds), text);
+        }
     }
 }

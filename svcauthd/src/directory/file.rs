@@ -77,12 +77,24 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY)
         .open(path)
-        .map_err(|error| format!("cannot be opened: {error}"))?;
+        .map_err(|error| unreadable(&error))?;
     trusted(&file)?;
     let mut bytes = Vec::new();
     let limit = ldif::MAX_FILE + 1;
     (&mut file).take(limit).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {error}"))?;
     Ok(bytes)
+}
+
+/// Why it cannot be opened, and what about the service may be the cause.
+fn unreadable(error: &std::io::Error) -> String {
+    let hint = match error.kind() {
+        std::io::ErrorKind::NotFound => "; the service sees neither /home nor /root nor the /tmp of others",
+        std::io::ErrorKind::PermissionDenied => {
+            "; the user svcauth must be able to read it and to enter its folders"
+        }
+        _ => "",
+    };
+    format!("cannot be opened: {error}{hint}")
 }
 
 /// Whoever can write this file decides who may log in.
