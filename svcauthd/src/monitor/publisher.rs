@@ -15,7 +15,7 @@ use crate::candidate::{Candidate, Refusal};
 use crate::config_file::Loaded;
 use crate::control::Counts;
 use crate::local_names::LocalNames;
-use crate::state::{State, join, recheck, to_files, with_tombstones};
+use crate::state::{MEMBERSHIPS_MAX, State, is_too_large, join, recheck, to_files, with_tombstones};
 use crate::state_dir::{Mark, Readers, StateDir};
 
 /// From this many entries on a sudden loss of more than half is taken for a fault of the directory.
@@ -36,6 +36,8 @@ pub(super) struct Published {
 pub(super) enum PublishError {
     /// It is suspiciously small.
     Shrunk { what: &'static str, before: u32, after: u32 },
+    /// More memberships than may be joined.
+    TooLarge,
     /// /etc/passwd or /etc/group cannot be read.
     LocalNames(io::Error),
     /// It does not fit the snapshot format.
@@ -51,6 +53,11 @@ impl fmt::Display for PublishError {
                 f,
                 "the directory has {after} {what}, the last generation had {before}: more than half are gone; \
                  if that is right, run: svcauth sync --accept-shrink"
+            ),
+            Self::TooLarge => write!(
+                f,
+                "people and accounts are in groups more than {MEMBERSHIPS_MAX} times, nesting counted; \
+                 narrow [groups] base or filter to the groups that hosts and access rules need"
             ),
             Self::LocalNames(error) => write!(f, "the local users and groups cannot be read: {error}"),
             Self::Build(error) => write!(f, "the snapshot cannot be built: {error}"),
@@ -114,6 +121,9 @@ impl Publisher {
     ) -> Result<Published, PublishError> {
         let local = LocalNames::read().map_err(PublishError::LocalNames)?;
         recheck(&mut candidate, &loaded.config, &local);
+        if is_too_large(&candidate) {
+            return Err(PublishError::TooLarge);
+        }
         let state = join(&candidate, &loaded.config, loaded.trusted_ca.clone());
         let counts = counts(&state);
         if !accept_shrink {

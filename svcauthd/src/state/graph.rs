@@ -88,4 +88,23 @@ impl<'a> Graph<'a> {
         path.reverse();
         path
     }
+
+    /// How many times somebody is in a group, directly or through others; counting ends beyond `enough`.
+    pub(super) fn memberships(&self, enough: usize) -> usize {
+        let people = self.candidate.people.iter().map(|entry| (&entry.dn, &entry.login));
+        let accounts = self.candidate.accounts.iter().map(|entry| (&entry.dn, &entry.name));
+        // Most people are in the same groups as many others.
+        let mut known: HashMap<Vec<GroupIndex>, usize> = HashMap::new();
+        let mut sum = 0_usize;
+        for (dn, login) in people.chain(accounts) {
+            let direct = self.direct(dn, login);
+            let count = known.get(&direct).copied().unwrap_or_else(|| self.upwards(&direct).len());
+            known.insert(direct, count);
+            sum = sum.saturating_add(count);
+            if sum > enough {
+                break;
+            }
+        }
+        sum
+    }
 }

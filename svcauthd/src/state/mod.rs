@@ -51,6 +51,16 @@ pub struct StatePerson {
     pub principals: Vec<String>,
 }
 
+/// Most memberships that are joined: 100,000 people in 50 groups each. A few thousand entries can stand for billions, when
+/// many people are in one group and that one in many others.
+pub const MEMBERSHIPS_MAX: usize = 5_000_000;
+
+/// Whether joining a candidate would take more memory than a daemon may.
+#[must_use]
+pub fn is_too_large(candidate: &Candidate) -> bool {
+    Graph::new(candidate).memberships(MEMBERSHIPS_MAX) > MEMBERSHIPS_MAX
+}
+
 /// Joins a candidate that has passed [`recheck`]. `trusted_ca` are the authorities whose files the configuration names.
 #[must_use]
 pub fn join(candidate: &Candidate, config: &Config, trusted_ca: Vec<Fingerprint>) -> State {

@@ -4,7 +4,7 @@ use svcauth_core::config::Config;
 use svcauth_core::policy::{Account, Circumstances, Decision, Origin, Reason, Source, decide};
 use svcauth_core::policy::{Age, Roles};
 
-use super::{State, is_tombstone, join, recheck, with_tombstones};
+use super::{MEMBERSHIPS_MAX, State, is_tombstone, is_too_large, join, recheck, with_tombstones};
 use crate::candidate::{AccountEntry, Candidate, GroupEntry, Member, PersonEntry};
 use crate::local_names::LocalNames;
 
@@ -127,6 +127,22 @@ fn groups_that_are_nested_without_end_cost_little_and_their_far_end_is_held_by_n
     assert!(held.iter().all(|held| held.path.len() <= 9));
     assert_eq!(state.accounts[0].roles.len(), 2000, "each role of the account is still asked for");
     assert_eq!(verdict(&state, "deployer", "alice"), Decision::Deny(Reason::MissingRole));
+}
+
+#[test]
+fn a_few_entries_that_stand_for_billions_of_memberships_are_found_before_they_are_joined() {
+    let everybody: Vec<Member> = (0..5001).map(|index| dn("people", &format!("p{index}"))).collect();
+    let outer = |index| group(&format!("g{index}"), None, vec![dn("group", "all")]);
+    let candidate = |groups: usize| Candidate {
+        groups: std::iter::once(group("all", None, everybody.clone()))
+            .chain((1..groups).map(outer))
+            .collect(),
+        people: (0..5001).map(|index| person(&format!("p{index}"))).collect(),
+        ..Candidate::default()
+    };
+    assert!(!is_too_large(&nested()));
+    assert!(999 * 5001 <= MEMBERSHIPS_MAX && !is_too_large(&candidate(999)));
+    assert!(1000 * 5001 > MEMBERSHIPS_MAX && is_too_large(&candidate(1000)));
 }
 
 #[test]
