@@ -13,7 +13,9 @@ root=${DESTDIR:-}
 # Modules belong beside libc: below the multiarch triplet on Debian, below lib64 on RHEL. A host without a compiler and
 # without dpkg-dev must be able to say where that is.
 if command -v dpkg >/dev/null 2>&1; then
-    lib=/usr$(dpkg -L "libc6:$(dpkg --print-architecture)" | sed -n 's|^\(/usr\)\{0,1\}\(/lib/.*\)/libc\.so\.6$|\2|p' | head -n 1)
+    libc=$(dpkg -L "libc6:$(dpkg --print-architecture)" | sed -n '/^\(\/usr\)\{0,1\}\/lib\/.*\/libc\.so\.6$/p' | head -n 1)
+    libc=${libc#/usr}
+    lib=/usr${libc%/libc.so.6}
 else
     lib=/usr/lib64
 fi
@@ -54,6 +56,8 @@ if [ -z "$root" ]; then
     if command -v systemd-sysusers >/dev/null 2>&1; then
         systemd-sysusers svcauth.conf
         systemd-tmpfiles --create svcauth.conf
+        # A unit that was replaced; without a running systemd there is nobody to tell.
+        if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
     elif ! grep -q '^svcauth:' /etc/passwd; then
         useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin svcauth
     fi
