@@ -24,8 +24,8 @@ const ADDRESS_SPACE: u64 = 2 << 30;
 /// Entries in one frame.
 const BATCH: usize = 500;
 
-/// One fetch.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// One fetch. Not `Debug`: it holds the bind password, which must not reach a log by way of a `{:?}`.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Job {
     /// The text of the configuration, which the monitor has read and checked.
     pub config: String,

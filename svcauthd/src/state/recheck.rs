@@ -28,6 +28,8 @@ pub fn recheck(candidate: &mut Candidate, config: &Config, local: &LocalNames) {
     let with_gid = |entry: &GroupEntry| entry.gid.ok_or_else(|| entry.dn.clone());
     drop_shared(&mut candidate.groups, with_gid, |entry| &entry.dn, "gid", &mut refuse);
     drop_shared(&mut candidate.people, |entry| entry.login.clone(), |entry| &entry.dn, "login", &mut refuse);
+    drop_shared_values(&mut candidate.people, |entry| &mut entry.keys, "key", &mut refuse);
+    drop_shared_values(&mut candidate.people, |entry| &mut entry.principals, "principal", &mut refuse);
     candidate.refused.extend(refused);
 }
 
@@ -110,4 +112,29 @@ fn drop_shared<T, K: Hash + Eq>(
             .then(|| Fault { what, why: format!("another entry has the same {what}; neither is used") });
         keep(dn(entry), fault, refuse)
     });
+}
+
+/// Takes away from people what names more than one of them: it proves nobody. What is listed twice for one person counts
+/// once.
+fn drop_shared_values(
+    people: &mut [PersonEntry],
+    values: impl Fn(&mut PersonEntry) -> &mut Vec<String>,
+    what: &'static str,
+    refuse: &mut impl FnMut(&str, Fault),
+) {
+    let mut count: HashMap<String, u32> = HashMap::new();
+    for entry in people.iter_mut() {
+        let own = values(entry);
+        own.sort_unstable();
+        own.dedup();
+        own.iter().for_each(|value| *count.entry(value.clone()).or_default() += 1);
+    }
+    for entry in people {
+        let dn = entry.dn.clone();
+        values(entry).retain(|value| {
+            let shared = count.get(value).is_some_and(|count| *count > 1);
+            let why = || format!("another person has the same {what}; it names neither");
+            keep(&dn, shared.then(|| Fault { what, why: why() }), refuse)
+        });
+    }
 }

@@ -260,3 +260,27 @@ fn a_removed_account_stays_disabled_for_a_day_unless_it_became_a_local_one() {
         !with_tombstones(&state, &before, 1_000_000, |_| true).iter().any(|known| known.name == "jenkins")
     );
 }
+
+#[test]
+fn a_key_or_principal_of_two_people_names_neither_and_does_not_stop_the_publication() {
+    let config = config("[[access]]\naccounts = [\"*\"]\nroles = [\"application\"]\n");
+    let key = |text: &[u8]| svcauth_core::origin::Fingerprint::of(text).to_string();
+    let mut candidate = nested();
+    candidate.people[0].keys = vec![key(b"own"), key(b"shared"), key(b"own")];
+    candidate.people[1].keys = vec![key(b"shared")];
+    candidate.people[0].principals = vec!["x@REALM".to_owned()];
+    candidate.people[1].principals = vec!["x@REALM".to_owned()];
+    recheck(&mut candidate, &config, &LocalNames::default());
+    assert_eq!(candidate.people[0].keys, [key(b"own")]);
+    assert!(candidate.people[1].keys.is_empty() && candidate.people[0].principals.is_empty());
+    assert_eq!(candidate.refused.len(), 4, "{:?}", candidate.refused);
+    let state = join(&candidate, &config, Vec::new());
+    let stamp = svcauth_core::snapshot::Stamp {
+        generation: 1,
+        created: 1,
+        seed: [1, 2],
+        id_range: config.accounts.id_range,
+        counts: [0; 3],
+    };
+    assert!(super::to_files(&state, &state.accounts, stamp).is_ok());
+}
