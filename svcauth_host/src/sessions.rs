@@ -26,6 +26,10 @@ const ENTRY_MAX: u64 = 256 << 10;
 /// Files looked at in one listing; a host has a few hundred sessions.
 const LISTED_MAX: usize = 65_536;
 
+/// Entries of one audit session. Whoever calls su may kill it with SIGKILL, and so leave its entry behind, as often as they
+/// like: the folder must not fill up with what they leave, and keep everybody else out.
+const PER_AUDIT_SESSION: usize = 256;
+
 /// Why the registry cannot be used.
 #[derive(Debug)]
 pub enum RegistryError {
@@ -35,6 +39,8 @@ pub enum RegistryError {
     FileSizeLimit,
     /// The entry is larger than an entry may be.
     TooLong,
+    /// The audit session has as many live sessions as it may have.
+    TooMany,
     /// The operating system refused it.
     Refused(PathBuf, io::Error),
 }
@@ -49,6 +55,7 @@ impl fmt::Display for RegistryError {
                 f.write_str("the limit on file sizes (ulimit -f) leaves no room for a session entry")
             }
             Self::TooLong => write!(f, "a session entry would be longer than {ENTRY_MAX} bytes"),
+            Self::TooMany => write!(f, "this audit session has {PER_AUDIT_SESSION} sessions open already"),
             Self::Refused(path, error) => write!(f, "{}: {error}", path.display()),
         }
     }
@@ -95,6 +102,7 @@ impl Registry {
         if getrlimit(Resource::RLIMIT_FSIZE).is_ok_and(|(soft, _)| soft < ENTRY_MAX) {
             return Err(RegistryError::FileSizeLimit);
         }
+        self.make_room(session)?;
         let path = self.path_of(session);
         let unfinished = self.0.join(format!(".{}.new", session.id));
         let written = write_new(&unfinished, &text).and_then(|()| fs::rename(&unfinished, &path));
@@ -102,6 +110,23 @@ impl Registry {
             let _ = fs::remove_file(&unfinished);
             RegistryError::Refused(path, error)
         })
+    }
+
+    /// Removes what dead processes left behind in the audit session, once there are very many. Who still runs below one of
+    /// those has no origin any more, and is refused by the next su.
+    fn make_room(&self, session: &Session) -> Result<(), RegistryError> {
+        let prefix = prefix_of(session.audit_session);
+        if self.names(|name| name.starts_with(&prefix))?.len() < PER_AUDIT_SESSION {
+            return Ok(());
+        }
+        let (live, dead): (Vec<Session>, Vec<Session>) = self
+            .listed(&session.boot_id, |name| name.starts_with(&prefix))?
+            .into_iter()
+            .partition(|other| other.process.is_alive());
+        dead.iter().try_for_each(|left| self.remove(left))?;
+        // Where the kernel has no audit sessions, all sessions of the host count as one.
+        let is_full = session.audit_session.is_some() && live.len() >= PER_AUDIT_SESSION;
+        if is_full { Err(RegistryError::TooMany) } else { Ok(()) }
     }
 
     /// Removes an entry; that it is gone already is no error.
@@ -142,16 +167,20 @@ impl Registry {
     }
 
     fn listed(&self, boot_id: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<Session>, RegistryError> {
-        let entries = fs::read_dir(&self.0).map_err(|error| RegistryError::Refused(self.0.clone(), error))?;
-        let names =
-            entries.take(LISTED_MAX).flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let sessions = names.filter(|name| !name.starts_with('.') && wanted(name)).filter_map(|name| {
+        let sessions = self.names(wanted)?.into_iter().filter_map(|name| {
             let text = read_trusted(&self.0.join(&name), ENTRY_MAX).ok()?;
             let session: Session = text.parse().ok()?;
             // A file under a name that is not its own was put there by hand.
             (name_of(&session) == name && session.boot_id == boot_id).then_some(session)
         });
         Ok(sessions.collect())
+    }
+
+    fn names(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, RegistryError> {
+        let entries = fs::read_dir(&self.0).map_err(|error| RegistryError::Refused(self.0.clone(), error))?;
+        let names =
+            entries.take(LISTED_MAX).flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        Ok(names.filter(|name| !name.starts_with('.') && wanted(name)).collect())
     }
 
     fn path_of(&self, session: &Session) -> PathBuf {
@@ -314,6 +343,26 @@ mod tests {
         assert_eq!(registry.sessions(BOOT).unwrap(), []);
         registry.register(&session).unwrap();
         assert_eq!(registry.sessions(BOOT).unwrap(), [session]);
+        clean(&folder);
+    }
+
+    #[test]
+    fn what_killed_sessions_leave_behind_makes_room_for_new_ones_and_live_ones_do_not() {
+        let Some(folder) = folder("room") else { return };
+        let registry = Registry::at(&folder).unwrap();
+        let live = super::Process::current().unwrap();
+        let dead = super::Process { start: live.start + 1, ..live };
+        let session = |number: usize, process| Session { id: format!("a-{number:x}"), process, ..example() };
+        let most = super::PER_AUDIT_SESSION;
+        registry.register(&session(0, live)).unwrap();
+        (1..most).for_each(|number| registry.register(&session(number, dead)).unwrap());
+        assert_eq!(registry.sessions(BOOT).unwrap().len(), most);
+        registry.register(&session(most, live)).unwrap();
+        assert_eq!(registry.sessions(BOOT).unwrap().len(), 2);
+        (1..most - 1).for_each(|number| registry.register(&session(most + number, live)).unwrap());
+        let one_more = session(2 * most, live);
+        assert!(matches!(registry.register(&one_more), Err(RegistryError::TooMany)));
+        registry.register(&Session { audit_session: Some(169), ..one_more }).unwrap();
         clean(&folder);
     }
 }
