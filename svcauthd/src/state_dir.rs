@@ -22,6 +22,20 @@ pub struct Mark {
     changed: (i64, i64),
 }
 
+/// Makes a directory that everybody can read and only the caller can write, or makes one that is there so: whoever owns the
+/// directory of a file can put an older one back in its place, and whoever may write it, another one.
+///
+/// # Errors
+/// As mkdir(2), chown(2) and chmod(2).
+pub fn make_own_dir(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)?;
+    let own = nix::unistd::geteuid().as_raw();
+    if fs::metadata(path)?.uid() != own {
+        std::os::unix::fs::chown(path, Some(own), None)?;
+    }
+    fs::set_permissions(path, Permissions::from_mode(0o755))
+}
+
 /// The directory of the published state: owned by root, writable by nobody else.
 #[derive(Clone, Debug)]
 pub struct StateDir(PathBuf);
@@ -30,10 +44,9 @@ impl StateDir {
     /// The directory, made if it is not there.
     ///
     /// # Errors
-    /// As mkdir(2) and chmod(2).
+    /// As [`make_own_dir`].
     pub fn open(path: &Path) -> io::Result<Self> {
-        fs::create_dir_all(path)?;
-        fs::set_permissions(path, Permissions::from_mode(0o755))?;
+        make_own_dir(path)?;
         Ok(Self(path.to_owned()))
     }
 
@@ -83,7 +96,7 @@ impl StateDir {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     use std::path::PathBuf;
 
     use super::{Readers, StateDir};
@@ -103,6 +116,21 @@ mod tests {
         assert_eq!(fs::read(path.join("x.snap")).unwrap(), b"new");
         assert_eq!(fs::metadata(path.join("x.snap")).unwrap().mode() & 0o7777, 0o640);
         assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_was_given_away_is_taken_back() {
+        let path = scratch("given-away");
+        StateDir::open(&path).unwrap();
+        let own = fs::metadata(&path).unwrap().uid();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        // Only root can give something away.
+        let given = std::os::unix::fs::chown(&path, Some(own + 1), None).is_ok();
+        assert!(given || own != 0);
+        StateDir::open(&path).unwrap();
+        let meta = fs::metadata(&path).unwrap();
+        assert_eq!((meta.uid(), meta.mode() & 0o7777), (own, 0o755));
         fs::remove_dir_all(&path).unwrap();
     }
 

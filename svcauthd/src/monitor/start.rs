@@ -23,7 +23,7 @@ use super::supervisor::Supervisor;
 use super::{Event, Monitor};
 use crate::config_file::{ConfigFileError, Loaded};
 use crate::local_names::LocalNames;
-use crate::state_dir::StateDir;
+use crate::state_dir::{StateDir, make_own_dir};
 
 /// The directory of the socket and the lock.
 const RUN_DIR: &str = "/run/svcauth";
@@ -75,7 +75,7 @@ pub fn run() -> Result<(), StartError> {
     let user =
         local.ids_of(paths::USER).filter(|ids| ids.uid != 0 && ids.gid != 0).ok_or(StartError::NoUser)?;
     let run_dir = Path::new(RUN_DIR);
-    make_run_dir(run_dir).map_err(|error| StartError::System(RUN_DIR, error))?;
+    make_own_dir(run_dir).map_err(|error| StartError::System(RUN_DIR, error))?;
     let _lock = lock(run_dir)?;
     let dir = StateDir::open(Path::new(paths::STATE_DIR))
         .map_err(|error| StartError::System(paths::STATE_DIR, error))?;
@@ -100,13 +100,6 @@ pub fn run() -> Result<(), StartError> {
     let mut monitor = Monitor { loaded, supervisor, publisher, alarms, outage, board, log, seen: None };
     monitor.serve(&inbox);
     Ok(())
-}
-
-/// Makes the directory with the mode that everybody relies on, whatever the umask of whoever starts the daemon: writable by
-/// others, it would let them put their own socket in place of ours, and PAM would refuse the session registry in it.
-fn make_run_dir(path: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(path)?;
-    std::fs::set_permissions(path, Permissions::from_mode(0o755))
 }
 
 /// Holds off a second daemon, also after this one was killed: the kernel lets go of the lock.
@@ -149,7 +142,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::{Path, PathBuf};
 
-    use super::{StartError, lock, make_run_dir};
+    use super::{StartError, lock, make_own_dir};
 
     fn scratch(test: &str) -> PathBuf {
         let path = std::env::temp_dir().join(format!("svcauth-start-{test}-{}", std::process::id()));
@@ -164,7 +157,7 @@ mod tests {
     #[test]
     fn nobody_else_can_open_the_lock_and_so_keep_the_daemon_from_starting() {
         let dir = scratch("lock");
-        make_run_dir(&dir).unwrap();
+        make_own_dir(&dir).unwrap();
         let path = dir.join("svcauthd.lock");
         let held = lock(&dir).unwrap();
         assert_eq!(mode(&path), 0o600);
@@ -173,18 +166,6 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         drop(lock(&dir).unwrap());
         assert_eq!(mode(&path), 0o600, "one that was open to others is closed");
-        fs::remove_dir_all(&dir).unwrap();
-    }
-
-    #[test]
-    fn the_directory_of_the_socket_has_its_mode_whatever_the_umask_was() {
-        let dir = scratch("dir");
-        for before in [0o777, 0o700] {
-            fs::create_dir_all(&dir).unwrap();
-            fs::set_permissions(&dir, Permissions::from_mode(before)).unwrap();
-            make_run_dir(&dir).unwrap();
-            assert_eq!(mode(&dir), 0o755);
-        }
         fs::remove_dir_all(&dir).unwrap();
     }
 }
