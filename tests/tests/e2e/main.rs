@@ -5,6 +5,7 @@
 
 mod broken_host;
 mod certificates;
+mod cli;
 mod damage;
 mod host;
 mod hostile;
@@ -29,5 +30,6 @@ fn main() -> ExitCode {
         broken_host::CASES,
         hostile::CASES,
         damage::CASES,
+        cli::CASES,
     ])
 }
