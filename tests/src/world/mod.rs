@@ -32,6 +32,8 @@ pub use inside::World;
 
 /// How every stage but the first is told what it is.
 const STAGE: &str = "--world-stage=";
+/// This very file wherever it lies, even where the new mounts hide it.
+const MYSELF: &str = "/proc/self/exe";
 /// The exit status of a world that could not be built.
 pub const NOT_BUILT: u8 = 125;
 /// Where the built artifacts are seen from inside.
@@ -39,7 +41,7 @@ const ARTIFACTS: &str = "/run/world/artifacts";
 
 /// A command that runs `words` as the arguments of a body in a new world. The caller's main must call [`enter`] first.
 pub fn launch(artifacts: Option<&Artifacts>, words: &[&str]) -> Outcome<Command> {
-    let mut command = Command::new(env::current_exe()?);
+    let mut command = Command::new(MYSELF);
     command.arg(format!("{STAGE}outer")).arg(std::process::id().to_string());
     command.arg(artifacts.map_or_else(PathBuf::new, |built| built.folder().to_owned())).args(words);
     command.stdin(Stdio::null());
@@ -104,9 +106,8 @@ fn reap_until(body: Pid) -> Outcome<ExitCode> {
     }
 }
 
-/// `/proc/self/exe` is this very file wherever it lies, even where the new mounts hide it.
 fn next_stage(name: &str) -> Command {
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(MYSELF);
     command.arg(format!("{STAGE}{name}")).env_clear();
     command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/root").env("LANG", "C.UTF-8");
     command

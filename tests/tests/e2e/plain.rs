@@ -1,15 +1,17 @@
 //! The harness proves itself: without svcauth a world is an ordinary Debian host.
 
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
 use svcauth_tests::cases;
 use svcauth_tests::directory::{Directory, Schema, group_dn};
 use svcauth_tests::failure::{Outcome, require, require_contains, require_eq};
 use svcauth_tests::packages;
-use svcauth_tests::program::Program;
+use svcauth_tests::program::{Program, wait_until};
 use svcauth_tests::slapd::Slapd;
 use svcauth_tests::sshd::Sshd;
-use svcauth_tests::world::World;
+use svcauth_tests::world::{self, World};
 
 cases!("plain":
     a_local_user_logs_in_and_the_log_says_so,
@@ -20,6 +22,7 @@ cases!("plain":
     a_frozen_slapd_accepts_and_says_nothing,
     packages_are_installed_without_starting_a_service,
     an_interrupted_installation_leaves_no_policy_behind,
+    a_world_ends_with_the_process_that_launched_it,
 );
 
 fn a_local_user_logs_in_and_the_log_says_so(world: &mut World) -> Outcome {
@@ -139,4 +142,26 @@ fn an_interrupted_installation_leaves_no_policy_behind(world: &mut World) -> Out
     })?;
     require_contains("the call", &std::fs::read_to_string("/tmp/called")?, "policy 101\n")?;
     require(!Path::new(POLICY).exists(), || "the policy stayed".to_owned())
+}
+
+/// The processes below /proc that run this program; those of worlds inside this one show here as well.
+fn running(program: &str) -> usize {
+    let is_it = |entry: &std::fs::DirEntry| {
+        std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == Path::new(program))
+    };
+    std::fs::read_dir("/proc").into_iter().flatten().flatten().filter(is_it).count()
+}
+
+fn a_world_ends_with_the_process_that_launched_it(_world: &mut World) -> Outcome {
+    let mut inner = world::launch(None, &["plain::a_frozen_slapd_accepts_and_says_nothing"])?;
+    let mut inner = inner.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    wait_until("slapd in the inner world", Duration::from_secs(20), || {
+        (running("/usr/sbin/slapd") > 0).then_some(())
+    })?;
+    inner.kill()?;
+    inner.wait()?;
+    wait_until("the end of the inner world", Duration::from_secs(1), || {
+        (running("/usr/sbin/slapd") == 0).then_some(())
+    })?;
+    require_eq("log servers left: this world's own", &running("/usr/sbin/rsyslogd"), &1)
 }

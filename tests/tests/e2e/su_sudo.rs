@@ -1,9 +1,11 @@
 //! su and sudo into a managed account: the invoker decides, in the session phase.
 
 use std::path::Path;
+use std::time::Duration;
 
 use svcauth_tests::cases;
 use svcauth_tests::failure::{Outcome, require, require_contains, require_eq};
+use svcauth_tests::program::Program;
 use svcauth_tests::world::World;
 
 use crate::host::{Host, Plan, no_passwords, su, sudo};
@@ -17,6 +19,7 @@ cases!("su_sudo":
     root_and_local_targets_are_left_alone,
     the_person_behind_an_account_stays_known_in_the_next_step,
     a_service_that_no_rule_names_is_refused,
+    a_console_login_has_nobody_behind_it_and_is_refused,
 );
 
 fn start(world: &World) -> Outcome<Host> {
@@ -85,7 +88,7 @@ fn wait_for_file(path: &str, expected: bool) -> bool {
         if Path::new(path).exists() {
             return true;
         }
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
     false
 }
@@ -108,8 +111,7 @@ fn another_modules_session_error_does_not_let_carol_in(world: &mut World) -> Out
 
 fn root_may_become_the_account_and_is_recorded(world: &mut World) -> Outcome {
     let _host = start(world)?;
-    let ended =
-        svcauth_tests::program::Program::new("su").args(&["deployer", "-c", "id -un"]).run()?.expect_ok()?;
+    let ended = Program::new("su").args(&["deployer", "-c", "id -un"]).run()?.expect_ok()?;
     require_eq("root by su", ended.text(), "deployer")?;
     world.log().wait_for(0, "allow", &[("account", "deployer"), ("service", "su")])?;
     sudo(world, "carol", "deployer", &["true"])?.expect_refused().map(drop)
@@ -161,4 +163,19 @@ fn a_service_that_no_rule_names_is_refused(world: &mut World) -> Outcome {
     su(world, "bob", "deployer", "true")?.expect_ok()?;
     sudo(world, "bob", "deployer", &["true"])?.expect_refused()?;
     world.log().wait_for(0, "deny", &[("reason", "service_not_allowed"), ("service", "sudo")]).map(drop)
+}
+
+/// `login` knows no invoker and no key. A local user and root get in as ever.
+fn a_console_login_has_nobody_behind_it_and_is_refused(world: &mut World) -> Outcome {
+    let _host = start(world)?;
+    for (user, expected) in [("local", true), ("root", true), ("deployer", false)] {
+        let mark = format!("/tmp/{user}");
+        let line = format!("login -f {user}");
+        let console = Program::new("script").args(&["-q", "-e", "-c", &line, "/dev/null"]);
+        let ended = console.input(format!("touch {mark}; exit\n")).patience(Duration::from_secs(20)).run()?;
+        let ran = wait_for_file(&mark, expected);
+        require(ran == expected, || format!("{user}: ran is {ran}\n{}", ended.report()))?;
+    }
+    let pairs = [("account", "deployer"), ("reason", "no_origin"), ("service", "login")];
+    world.log().wait_for(0, "deny", &pairs).map(drop)
 }
