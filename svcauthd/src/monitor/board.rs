@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use svcauth_core::config::Config;
+use svcauth_core::config::{Config, Directory};
 use svcauth_host::clock::Clock;
 use svcauth_host::confirmed;
 use svcauth_host::snapshot_file::open_access;
@@ -17,7 +17,8 @@ pub(super) struct Board(Arc<Mutex<Notes>>);
 
 #[derive(Default)]
 struct Notes {
-    kind: String,
+    directory: Option<Directory>,
+    /// The server or file of this directory that answered last.
     server: Option<String>,
     max_stale: u64,
     refresh: u64,
@@ -35,7 +36,10 @@ impl Board {
     pub(super) fn configured(&self, config: &Config) {
         self.notes(|notes| {
             notes.not_configured = None;
-            notes.kind = config.directory.kind.as_str().to_owned();
+            if notes.directory.as_ref() != Some(&config.directory) {
+                notes.server = None;
+                notes.directory = Some(config.directory.clone());
+            }
             notes.max_stale = config.limits.max_stale.as_secs();
             notes.refresh = config.directory.refresh.as_secs();
         });
@@ -74,7 +78,7 @@ impl Board {
                 generation: header.map_or(0, |header| header.generation),
                 age_seconds: age,
                 max_stale_seconds: Some(notes.max_stale),
-                directory: DirectoryStatus { kind: notes.kind.clone(), server: notes.server.clone() },
+                directory: notes.directory_status(),
                 counts: header.map_or_else(Counts::default, |header| Counts {
                     accounts: header.accounts,
                     groups: header.groups,
@@ -89,6 +93,13 @@ impl Board {
     }
 }
 
+impl Notes {
+    fn directory_status(&self) -> DirectoryStatus {
+        let kind = self.directory.as_ref().map_or("", |directory| directory.kind.as_str());
+        DirectoryStatus { kind: kind.to_owned(), server: self.server.clone() }
+    }
+}
+
 /// Failed: logins are refused. Degraded: they are not, but the directory has not confirmed the snapshot in time, or the
 /// configuration on the disk is faulty and would keep the next start from happening.
 fn state(age: Option<u64>, notes: &Notes, has_error: bool) -> State {
@@ -97,5 +108,30 @@ fn state(age: Option<u64>, notes: &Notes, has_error: bool) -> State {
         Some(age) if age > notes.max_stale => State::Failed,
         Some(age) if has_error || age > notes.refresh.saturating_mul(3) => State::Degraded,
         Some(_) => State::Ok,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Board, Config, Counts, Published};
+
+    #[test]
+    fn what_answered_for_another_directory_is_not_shown_for_this_one() {
+        let config = |file: &str| {
+            let text = format!(
+                "[directory]\nkind = \"ldif\"\nfile = \"{file}\"\n[[access]]\naccounts = [\"*\"]\nroles = [\"r\"]\n"
+            );
+            Config::parse(&text).unwrap()
+        };
+        let board = Board::default();
+        let shown = || board.notes(|notes| notes.directory_status().server);
+        board.configured(&config("/one.ldif"));
+        let server = "/one.ldif".to_owned();
+        let counts = Counts::default();
+        board.refreshed(&Published { generation: 1, is_new: true, server, counts, refused: Vec::new() });
+        board.configured(&config("/one.ldif"));
+        assert_eq!(shown().as_deref(), Some("/one.ldif"));
+        board.configured(&config("/two.ldif"));
+        assert_eq!(shown(), None);
     }
 }
