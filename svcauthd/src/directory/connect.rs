@@ -49,7 +49,18 @@ pub(super) async fn open(
     let connector = tls.cloned().ok_or_else(|| FetchError::Internal("no TLS settings".to_owned()))?;
     match tokio_native_tls::TlsConnector::from(connector).connect(host, tcp).await {
         Ok(stream) => Ok(Box::new(stream)),
-        Err(error) => Err(FetchError::Tls { server: uri.to_string(), what: error.to_string() }),
+        Err(error) => Err(FetchError::Tls { server: uri.to_string(), what: in_short(&error.to_string()) }),
+    }
+}
+
+/// What OpenSSL said, where it is about the certificate without the names of its own functions and source files.
+fn in_short(said: &str) -> String {
+    match said.split_once("certificate verify failed") {
+        Some((_, rest)) => {
+            let why = rest.rsplit_once(" (").map_or("", |(_, why)| why.trim_end_matches(')'));
+            format!("the certificate is refused: {why}")
+        }
+        None => said.to_owned(),
     }
 }
 
@@ -126,9 +137,17 @@ async fn one_message<S: AsyncRead + Unpin>(server: &str, stream: &mut S) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use super::{STARTTLS, start_tls};
+    use super::{STARTTLS, in_short, start_tls};
     use svcauth_core::config::DirectoryUri;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    #[test]
+    fn a_refused_certificate_is_told_without_the_source_lines_of_openssl() {
+        let said = "error:0A000086:SSL routines:tls_post_process_server_certificate:certificate verify failed:\
+                    ../ssl/statem/statem_clnt.c:1889: (self-signed certificate)";
+        assert_eq!(in_short(said), "the certificate is refused: self-signed certificate");
+        assert_eq!(in_short("unexpected EOF (during handshake)"), "unexpected EOF (during handshake)");
+    }
 
     fn answer(bytes: &[u8]) -> Result<(), String> {
         let uri = DirectoryUri::Host { host: "h".into(), port: 389, ldaps: false };
