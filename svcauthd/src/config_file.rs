@@ -44,7 +44,11 @@ impl fmt::Display for ConfigFileError {
                 write!(f, "{}: there is no such file", path.display())
             }
             Self::File(path, SnapshotError::Untrusted(why)) => {
-                write!(f, "{0}: {why}; it must be a plain file of root; see: ls -l {0}", path.display())
+                write!(
+                    f,
+                    "{0}: {why}; it must be a plain text that only root can write (chown root {0} && chmod go-w {0})",
+                    path.display()
+                )
             }
             Self::File(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Value(error) => write!(f, "{error}"),
@@ -152,9 +156,36 @@ fn authorities(path: &Path) -> Result<Vec<Fingerprint>, ConfigFileError> {
 
 #[cfg(test)]
 mod tests {
-    use super::keeps_to_itself;
+    use super::{Config, ConfigFileError, Loaded, PathBuf, SnapshotError, keeps_to_itself, paths};
     use std::fs::{Permissions, remove_file, set_permissions, write};
     use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_file_that_is_not_trusted_or_not_there_is_named_with_the_next_step() {
+        let said = |why| ConfigFileError::File(PathBuf::from("/etc/svcauth/ca.pub"), why).to_string();
+        let untrusted = said(SnapshotError::Untrusted("it is not owned by root"));
+        assert!(untrusted.starts_with("/etc/svcauth/ca.pub: it is not owned by root; "), "{untrusted}");
+        assert!(
+            untrusted.ends_with("(chown root /etc/svcauth/ca.pub && chmod go-w /etc/svcauth/ca.pub)"),
+            "{untrusted}"
+        );
+        assert_eq!(said(SnapshotError::Missing), "/etc/svcauth/ca.pub: there is no such file");
+        let config = ConfigFileError::File(PathBuf::from(paths::CONFIG), SnapshotError::Missing).to_string();
+        assert!(config.contains("/usr/share/doc/svcauth/examples/svcauth.toml"), "{config}");
+    }
+
+    #[test]
+    fn what_the_configuration_names_is_looked_for() {
+        let loaded = |file: &str| {
+            let text = format!(
+                "[directory]\nkind = \"ldif\"\nfile = \"{file}\"\n[[access]]\naccounts = [\"*\"]\nroles = [\"r\"]\n"
+            );
+            Loaded { config: Config::parse(&text).unwrap(), text, trusted_ca: Vec::new() }
+        };
+        assert!(loaded("/etc/passwd").sources_are_there().is_ok());
+        let missing = loaded("/nowhere/directory.ldif").sources_are_there().unwrap_err().to_string();
+        assert_eq!(missing, "/nowhere/directory.ldif: there is no such file");
+    }
 
     #[test]
     fn a_password_that_everybody_can_read_is_refused() {
