@@ -73,6 +73,11 @@ impl Daemon {
         self.process.signal(signal)
     }
 
+    /// Stops the monitor in the middle of whatever it does.
+    pub fn freeze(&self) -> Outcome {
+        self.process.freeze()
+    }
+
     /// Ends it as a crash would.
     pub fn kill(self) -> Outcome {
         self.process.stop(Signal::SIGKILL).map(drop)

@@ -97,7 +97,7 @@ impl Slapd {
 
     /// Stops it in the middle of whatever it does: connections are accepted by the kernel and never answered.
     pub fn freeze(&self) -> Outcome {
-        self.process.signal(Signal::SIGSTOP)
+        self.process.freeze()
     }
 
     /// Lets it go on.

@@ -1,12 +1,13 @@
 //! A program that goes on while the test does something else.
 
+use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{exit_code, wait_for};
+use super::{exit_code, wait_for, wait_until};
 use crate::failure::{Context, Failure, Outcome};
 
 /// A program that runs until it is stopped or dropped.
@@ -36,6 +37,15 @@ impl Background {
         kill(as_pid(self.pid()), signal).doing(format!("send {signal} to {}", self.line))
     }
 
+    /// Stops it in the middle of whatever it does, and waits until each of its threads stands still. SIGCONT lets it go on.
+    pub fn freeze(&self) -> Outcome {
+        self.signal(Signal::SIGSTOP)?;
+        wait_until(&format!("{} to stand still", self.line), Duration::from_secs(5), || {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).ok()?;
+            tasks.flatten().all(|task| is_stopped(&task.path().join("stat"))).then_some(())
+        })
+    }
+
     /// Sends `signal` and waits for the end; SIGKILL follows when it takes too long.
     pub fn stop(mut self, signal: Signal) -> Outcome<i32> {
         self.signal(signal)?;
@@ -56,6 +66,12 @@ impl Drop for Background {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The state is the letter behind the name, which is in parentheses and may hold some itself (proc(5)).
+fn is_stopped(stat: &Path) -> bool {
+    let text = std::fs::read_to_string(stat).unwrap_or_default();
+    text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
 }
 
 /// A process id as nix wants it. Linux pids end at 2^22, so the fallback is never taken.

@@ -91,7 +91,7 @@ fn a_log_server_that_does_not_read_hangs_no_login(world: &mut World) -> Outcome 
     alone(world, "sudo")?;
     world.write("/etc/sudoers.d/quiet", 0o440, "Defaults !syslog\n")?;
     sudo(world, "bob", "deployer", &["true"])?.expect_ok()?;
-    world.syslog()?.signal(Signal::SIGSTOP)?;
+    world.syslog()?.freeze()?;
     fill_log_socket()?;
     let began = Instant::now();
     sudo(world, "bob", "deployer", &["touch", "/tmp/bob"])?.expect_refused()?;

@@ -33,7 +33,7 @@ const ACCESS: &str = "/var/lib/svcauth/access.snap";
 fn frozen(world: &World) -> Outcome<Host> {
     let host = Plan::new(world)?.start(world)?;
     no_passwords(world)?;
-    host.daemon.signal(nix::sys::signal::Signal::SIGSTOP)?;
+    host.daemon.freeze()?;
     Ok(host)
 }
 
