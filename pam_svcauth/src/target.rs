@@ -8,7 +8,7 @@ use svcauth_host::clock::Clock;
 use svcauth_host::confirmed;
 use svcauth_host::managed::Known;
 use svcauth_host::paths;
-use svcauth_host::snapshot_file::{SnapshotError, SnapshotFile, open_access};
+use svcauth_host::snapshot_file::{SnapshotError, SnapshotFile, is_shown, open_access};
 
 use crate::request::User;
 
@@ -48,7 +48,13 @@ impl Managed {
         source: Source,
         clock: &Clock,
     ) -> Circumstances<'a> {
-        Circumstances { service, hosts, source, now: clock.wall, age: self.age }
+        Circumstances {
+            service,
+            hosts,
+            source,
+            now: self.snapshot.header().not_before(clock.wall),
+            age: self.age,
+        }
     }
 
     pub(crate) fn needs_audit(&self) -> bool {
@@ -68,13 +74,28 @@ pub(crate) fn look_up(user: &User, clock: &Clock) -> Target {
     };
     match open_access() {
         Ok(snapshot) => match name.map(|name| in_snapshot(snapshot, name, clock)) {
-            None | Some(Ok(None)) => Target::Unmanaged,
+            None => Target::Unmanaged,
+            Some(Ok(None)) => absent(name),
             Some(Ok(Some(managed))) => Target::Managed(Box::new(managed)),
             Some(Err(why)) => without_snapshot(name, Reason::SnapshotInvalid, &why.into()),
         },
         Err(why @ SnapshotError::Missing) => without_snapshot(name, Reason::SnapshotMissing, &why),
         Err(why) => without_snapshot(name, Reason::SnapshotInvalid, &why),
     }
+}
+
+/// Not in the snapshot means not managed; unless NSS shows the account, which says that one of the two files was brought
+/// back from a backup and knows less than the other.
+fn absent(name: Option<&str>) -> Target {
+    if !name.is_some_and(is_shown) {
+        return Target::Unmanaged;
+    }
+    let detail = format!(
+        "{} does not know an account that {} shows; run: svcauth sync",
+        paths::ACCESS_SNAPSHOT,
+        paths::ACCOUNTS_SNAPSHOT
+    );
+    Target::Unusable(Unusable { reason: Reason::SnapshotInvalid, uid: None, detail })
 }
 
 fn in_snapshot(

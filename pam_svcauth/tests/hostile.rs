@@ -5,6 +5,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, setrlimit};
@@ -16,7 +17,9 @@ use support::site::{BOB, CAROL, Site};
 use support::world::{
     CONFIG_FILE, DENIED, IGNORE, LAST_MANAGED, SNAPSHOT, SUCCESS, World, in_world, skipped,
 };
+use svcauth_core::id::{Gid, IdRange, Uid};
 use svcauth_core::policy::AuditMode;
+use svcauth_core::snapshot::{AccountsFile, NewAccount, Stamp};
 
 /// Longer than any phase may take.
 const BOUND: Duration = Duration::from_millis(500);
@@ -83,6 +86,44 @@ fn a_snapshot_that_cannot_be_trusted_shuts_managed_accounts_and_nobody_else() {
             assert_shut(world, reason, state);
             assert_others_untouched(world, state);
         }
+    });
+}
+
+#[test]
+fn an_account_that_names_show_and_decisions_do_not_know_stays_shut() {
+    in_world("an_account_that_names_show_and_decisions_do_not_know_stays_shut", |world| {
+        let mut site = Site::usual();
+        assert_eq!(Login::ssh("deployer", BOB).run(world).open, SUCCESS);
+        // access.snap is brought back from before deployer was there; accounts.snap is of today.
+        site.accounts.retain(|account| account.name != "deployer");
+        fs::write(SNAPSHOT, site.snapshot()).unwrap();
+        assert_eq!(
+            Login::ssh("deployer", BOB).run(world).open,
+            IGNORE,
+            "nothing shows it, nobody manages it"
+        );
+        let accounts = Path::new(SNAPSHOT).with_file_name("accounts.snap");
+        let id_range = IdRange::new(7000, 7999).unwrap();
+        let stamp = Stamp { generation: 9, created: 1, seed: [1, 2], id_range, counts: [1, 0, 0] };
+        let mut shown = AccountsFile::new(stamp).unwrap();
+        shown
+            .account(&NewAccount {
+                name: "deployer".to_owned(),
+                uid: Uid::new(7001).unwrap(),
+                gid: Gid::new(7000).unwrap(),
+                gecos: String::new(),
+                home: "/home/deployer".to_owned(),
+                shell: "/bin/sh".to_owned(),
+                gids: Vec::new(),
+            })
+            .unwrap();
+        fs::write(&accounts, shown.finish().unwrap()).unwrap();
+        fs::set_permissions(&accounts, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_shut(world, "snapshot_invalid", "an older access.snap");
+        assert_others_untouched(world, "an older access.snap");
+        fs::write(&accounts, "damaged").unwrap();
+        assert_others_untouched(world, "a damaged accounts.snap");
+        fs::remove_file(accounts).unwrap();
     });
 }
 

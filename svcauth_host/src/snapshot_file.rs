@@ -8,7 +8,9 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 use svcauth_core::snapshot::access::AccessSnapshot;
-use svcauth_core::snapshot::{FileKind, Invalid, ReadAt, Snapshot, Unreadable};
+use svcauth_core::snapshot::{
+    FileKind, Invalid, PasswdEntry, ReadAt, RecordKind, Snapshot, Table, Unreadable,
+};
 
 use crate::paths;
 
@@ -72,6 +74,24 @@ pub fn open_access() -> Result<AccessSnapshot<SnapshotFile>, SnapshotError> {
 pub fn open_accounts() -> Result<Snapshot<SnapshotFile>, SnapshotError> {
     let (file, len) = open_trusted(Path::new(paths::ACCOUNTS_SNAPSHOT))?;
     Ok(Snapshot::open(SnapshotFile(file), len, FileKind::Accounts)?)
+}
+
+/// Whether `accounts.snap` shows an account of this name; a file that cannot be used shows none.
+#[must_use]
+pub fn is_shown(account: &str) -> bool {
+    let shown = || -> Result<bool, SnapshotError> {
+        let snapshot = open_accounts()?;
+        for place in snapshot.find(Table::PasswdByName, account.as_bytes())? {
+            // A passwd entry is far below this; a longer record is none of ours.
+            let mut record = vec![0; (place.len as usize).min(1 << 20)];
+            let entry = PasswdEntry::parse(snapshot.read(place, RecordKind::Passwd, &mut record)?)?;
+            if entry.name.to_bytes() == account.as_bytes() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    shown().unwrap_or(false)
 }
 
 /// A small text file that only root can have written, at most `max` bytes long.

@@ -86,7 +86,7 @@ pub struct Policy {
     pub roles: Vec<Role>,
     /// The access rules, in the order of the configuration.
     pub rules: Vec<AccessRule>,
-    /// Oldest age at which a snapshot still decides, in seconds.
+    /// Age from which on a snapshot no longer decides, in seconds.
     pub max_stale: u64,
     /// What happens when no log takes the audit record.
     pub audit: AuditMode,
@@ -301,7 +301,7 @@ pub fn decide(policy: &Policy, account: &Account, origin: Origin<'_>, at: &Circu
 ///
 /// Whom it denies, [`decide`] denies for every person.
 pub fn decide_target(policy: &Policy, account: &Account, at: &Circumstances<'_>) -> Verdict {
-    if at.age.0.is_none_or(|age| age > policy.max_stale) {
+    if at.age.0.is_none_or(|age| age >= policy.max_stale) {
         return Verdict::deny(Reason::Stale);
     }
     if account.disabled {

@@ -169,11 +169,11 @@ fn disabled_expired_and_locked_people_are_refused_whatever_their_roles() {
 }
 
 #[test]
-fn a_snapshot_decides_up_to_max_stale_and_not_a_second_longer_and_never_at_an_unknown_age() {
+fn a_snapshot_decides_until_max_stale_and_never_at_an_unknown_age() {
     let (apps, deployer, bob) = application();
     let at = |age| says(&apps, &deployer, &bob, &Circumstances { age: Age(age), ..HERE });
-    assert_eq!(at(Some(3600)), Decision::Allow);
-    assert_eq!(at(Some(3601)), Decision::Deny(Reason::Stale));
+    assert_eq!(at(Some(3599)), Decision::Allow);
+    assert_eq!(at(Some(3600)), Decision::Deny(Reason::Stale));
     assert_eq!(at(None), Decision::Deny(Reason::Stale));
 }
 

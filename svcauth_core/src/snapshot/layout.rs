@@ -178,6 +178,13 @@ impl Header {
         Ok(header)
     }
 
+    /// The time for a decision: the wall clock's, but never before this file was written. A clock that was set back must
+    /// not bring an expired person back.
+    #[must_use]
+    pub const fn not_before(&self, wall: u64) -> u64 {
+        if wall < self.created { self.created } else { wall }
+    }
+
     pub(super) fn descriptor(&self, table: Table) -> Result<&Descriptor, Invalid> {
         self.tables.iter().flatten().find(|found| &found.name == table.name()).ok_or(Invalid::NoTable)
     }

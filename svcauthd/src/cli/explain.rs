@@ -67,7 +67,7 @@ pub(super) fn run(args: &ExplainArgs) -> Done {
         service: Some(&args.service),
         hosts: &names,
         source: source(&args.service, args.from),
-        now: now.wall,
+        now: snapshot.header().not_before(now.wall),
         age: confirmed::age(snapshot.header(), &now),
     };
     let proof = Proof::of_service(&args.service);

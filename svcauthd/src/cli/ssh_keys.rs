@@ -86,7 +86,7 @@ fn ask(account: &str, key: &PublicKey) -> Result<Answer, Failure> {
         service: Some("sshd"),
         hosts: &names,
         source: Source::NotYetKnown,
-        now: now.wall,
+        now: snapshot.header().not_before(now.wall),
         age,
     };
     let origin =

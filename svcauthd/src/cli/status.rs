@@ -64,7 +64,7 @@ fn state_of(names: bool, access: Option<&SnapshotError>, age: Option<u64>, max_s
         _ if !names => State::Failed,
         // Permission denied says nothing about logins.
         (Some(SnapshotError::Refused(_)), ..) => State::Degraded,
-        (None, Some(age), Some(max_stale)) if age <= max_stale => State::Degraded,
+        (None, Some(age), Some(max_stale)) if age < max_stale => State::Degraded,
         _ => State::Failed,
     }
 }
@@ -121,8 +121,8 @@ mod tests {
         let hidden = SnapshotError::Refused("Permission denied".to_owned());
         for (names, access, age, max_stale, state) in [
             (true, None, Some(5), Some(60), State::Degraded),
-            (true, None, Some(60), Some(60), State::Degraded),
-            (true, None, Some(61), Some(60), State::Failed),
+            (true, None, Some(59), Some(60), State::Degraded),
+            (true, None, Some(60), Some(60), State::Failed),
             (true, None, None, Some(60), State::Failed),
             (true, Some(&hidden), None, None, State::Degraded),
             (true, Some(&damaged), None, None, State::Failed),

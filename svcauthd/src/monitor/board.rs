@@ -105,7 +105,7 @@ impl Notes {
 fn state(age: Option<u64>, notes: &Notes, has_error: bool) -> State {
     match age {
         None => State::Failed,
-        Some(age) if age > notes.max_stale => State::Failed,
+        Some(age) if age >= notes.max_stale => State::Failed,
         Some(age) if has_error || age > notes.refresh.saturating_mul(3) => State::Degraded,
         Some(_) => State::Ok,
     }
