@@ -136,7 +136,10 @@ impl Monitor {
                     self.log.say(Level::Info, &what);
                 }
                 if let Some((failures, length)) = self.outage.ended(Instant::now()) {
-                    let what = format!("refresh works again, after {failures} that failed in {} s", length.as_secs());
+                    let what = format!(
+                        "refresh works again, after {failures} that failed in {} s",
+                        length.as_secs()
+                    );
                     self.log.say(Level::Info, &what);
                 }
                 self.board.refreshed(&published);
@@ -145,7 +148,8 @@ impl Monitor {
             Err(reason) => {
                 self.alarms.refresh_failed(&reason);
                 if self.outage.failed(&reason, Instant::now()) {
-                    self.log.say(Level::Warning, &format!("refresh failed, the old generation stays: {reason}"));
+                    self.log
+                        .say(Level::Warning, &format!("refresh failed, the old generation stays: {reason}"));
                 }
                 self.board.failed(&reason);
                 Err(reason)
