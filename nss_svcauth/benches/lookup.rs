@@ -4,10 +4,7 @@
 //! tables across: a lookup shall cost the same with 1,000 accounts and with 1,000,000. Behind them two ratios of one run:
 //! a group of 5,000 members against memcpy of its record (target: at most 8), and 1,000,000 accounts against 1,000.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a bench that cannot set up its scene ends with the reason"
-)]
+#![allow(clippy::unwrap_used, reason = "a bench that cannot set up its scene ends with the reason")]
 #![allow(clippy::print_stdout, reason = "the ratios are this program's result")]
 
 use std::ffi::CString;
@@ -73,16 +70,9 @@ fn account_by_name(bencher: Bencher, count: u32) {
 #[divan::bench(args = ACCOUNTS)]
 fn account_by_id(bencher: Bencher, count: u32) {
     let (module, mut buffer) = (serve(count), [0; 1024]);
-    let uids: Vec<_> = (0..1024)
-        .map(|step| FIRST_ID + 100_000 + step * 7_919 % count)
-        .collect();
+    let uids: Vec<_> = (0..1024).map(|step| FIRST_ID + 100_000 + step * 7_919 % count).collect();
     let mut uids = uids.iter().copied().cycle();
-    bencher.bench_local(|| {
-        assert_eq!(
-            module.passwd_id_status(uids.next().unwrap(), &mut buffer),
-            SUCCESS
-        )
-    });
+    bencher.bench_local(|| assert_eq!(module.passwd_id_status(uids.next().unwrap(), &mut buffer), SUCCESS));
 }
 
 #[divan::bench(args = ACCOUNTS)]
@@ -130,11 +120,7 @@ fn groups_of_an_account(bencher: Bencher, count: u32) {
 fn record_of_5000() -> Vec<u8> {
     let file = fs::read(prepared(1000)).unwrap();
     let snapshot = Snapshot::open(&*file, file.len() as u64, FileKind::Accounts).unwrap();
-    let place = snapshot
-        .find(Table::GroupByName, b"many")
-        .unwrap()
-        .next()
-        .unwrap();
+    let place = snapshot.find(Table::GroupByName, b"many").unwrap().next().unwrap();
     let start = usize::try_from(place.offset).unwrap();
     file.get(start..start + place.len as usize).unwrap().to_vec()
 }

@@ -33,11 +33,7 @@ static GROUP_LISTING: Listing = Listing::new();
 const NULL_POINTER: Refusal = Refusal::Unavailable(libc::EFAULT);
 
 /// One byte more than the longest managed name, so that a longer one is seen to be longer.
-const NAME_BOUND: usize = if ACCOUNT_MAX > GROUP_MAX {
-    ACCOUNT_MAX
-} else {
-    GROUP_MAX
-} + 1;
+const NAME_BOUND: usize = if ACCOUNT_MAX > GROUP_MAX { ACCOUNT_MAX } else { GROUP_MAX } + 1;
 
 /// The C struct of an entry, as pwd.h and grp.h define it.
 trait CStruct: Map {
@@ -183,13 +179,7 @@ unsafe extern "C" fn _nss_svcauth_getpwnam_r(
     crate::proof::negative_control(name, buflen);
     // SAFETY: the arguments are as the module above says.
     unsafe {
-        Call {
-            result,
-            buffer,
-            buflen,
-            errnop,
-        }
-        .answer(|buffer| ask::<Passwd>(Wanted::Name(name), buffer))
+        Call { result, buffer, buflen, errnop }.answer(|buffer| ask::<Passwd>(Wanted::Name(name), buffer))
     }
 }
 
@@ -202,15 +192,7 @@ unsafe extern "C" fn _nss_svcauth_getpwuid_r(
     errnop: *mut c_int,
 ) -> c_int {
     // SAFETY: the arguments are as the module above says.
-    unsafe {
-        Call {
-            result,
-            buffer,
-            buflen,
-            errnop,
-        }
-        .answer(|buffer| ask::<Passwd>(Wanted::Id(uid), buffer))
-    }
+    unsafe { Call { result, buffer, buflen, errnop }.answer(|buffer| ask::<Passwd>(Wanted::Id(uid), buffer)) }
 }
 
 #[unsafe(no_mangle)]
@@ -228,13 +210,7 @@ unsafe extern "C" fn _nss_svcauth_getpwent_r(
 ) -> c_int {
     // SAFETY: the arguments are as the module above says.
     unsafe {
-        Call {
-            result,
-            buffer,
-            buflen,
-            errnop,
-        }
-        .answer(|buffer| next::<Passwd>(&PASSWD_LISTING, buffer))
+        Call { result, buffer, buflen, errnop }.answer(|buffer| next::<Passwd>(&PASSWD_LISTING, buffer))
     }
 }
 
@@ -256,13 +232,7 @@ unsafe extern "C" fn _nss_svcauth_getgrnam_r(
     let name = unsafe { bounded_name(name) };
     // SAFETY: the arguments are as the module above says.
     unsafe {
-        Call {
-            result,
-            buffer,
-            buflen,
-            errnop,
-        }
-        .answer(|buffer| ask::<Group>(Wanted::Name(name), buffer))
+        Call { result, buffer, buflen, errnop }.answer(|buffer| ask::<Group>(Wanted::Name(name), buffer))
     }
 }
 
@@ -275,15 +245,7 @@ unsafe extern "C" fn _nss_svcauth_getgrgid_r(
     errnop: *mut c_int,
 ) -> c_int {
     // SAFETY: the arguments are as the module above says.
-    unsafe {
-        Call {
-            result,
-            buffer,
-            buflen,
-            errnop,
-        }
-        .answer(|buffer| ask::<Group>(Wanted::Id(gid), buffer))
-    }
+    unsafe { Call { result, buffer, buflen, errnop }.answer(|buffer| ask::<Group>(Wanted::Id(gid), buffer)) }
 }
 
 #[unsafe(no_mangle)]
@@ -300,15 +262,7 @@ unsafe extern "C" fn _nss_svcauth_getgrent_r(
     errnop: *mut c_int,
 ) -> c_int {
     // SAFETY: the arguments are as the module above says.
-    unsafe {
-        Call {
-            result,
-            buffer,
-            buflen,
-            errnop,
-        }
-        .answer(|buffer| next::<Group>(&GROUP_LISTING, buffer))
-    }
+    unsafe { Call { result, buffer, buflen, errnop }.answer(|buffer| next::<Group>(&GROUP_LISTING, buffer)) }
 }
 
 #[unsafe(no_mangle)]

@@ -107,14 +107,7 @@ impl Entry for Passwd {
         }
         let [name, gecos, home, shell] = [entry.name, entry.gecos, entry.home, entry.shell]
             .map(|text| text.as_ptr().addr().wrapping_sub(base));
-        Ok(Some(Self {
-            name,
-            uid,
-            gid,
-            gecos,
-            home,
-            shell,
-        }))
+        Ok(Some(Self { name, uid, gid, gecos, home, shell }))
     }
 }
 
@@ -170,16 +163,11 @@ pub(crate) fn read<E: Entry, R: ReadAt>(
     wanted: Wanted<'_>,
     buffer: &mut [u8],
 ) -> Result<Option<Placed<E>>, Refusal> {
-    let conditions = Conditions {
-        wanted,
-        id_range: snapshot.header().id_range,
-    };
+    let conditions = Conditions { wanted, id_range: snapshot.header().id_range };
     let start = record_start(place, snapshot.header().file_len, buffer.len())?;
     // Exposed, for the pointers to the members are written as numbers.
     let base = buffer.as_mut_ptr().expose_provenance();
-    let (head, record) = buffer
-        .split_at_mut_checked(start)
-        .ok_or(Refusal::BufferTooSmall)?;
+    let (head, record) = buffer.split_at_mut_checked(start).ok_or(Refusal::BufferTooSmall)?;
     let payload = snapshot.read(place, E::KIND, record)?;
     let Some(entry) = E::lay_out(payload, conditions, head, base)? else {
         return Ok(None);
@@ -187,10 +175,7 @@ pub(crate) fn read<E: Entry, R: ReadAt>(
     if let Some(password) = record.first_chunk_mut() {
         *password = PASSWORD;
     }
-    Ok(Some(Placed {
-        entry,
-        password: start,
-    }))
+    Ok(Some(Placed { entry, password: start }))
 }
 
 /// Where in the buffer the record begins. A record that the file cannot hold never makes the caller's buffer grow.
@@ -199,8 +184,5 @@ fn record_start(place: Location, file_len: u64, buffer_len: usize) -> Result<usi
     if end.is_none_or(|end| end > file_len) {
         return Err(Refusal::Unavailable(libc::EBADMSG));
     }
-    usize::try_from(place.len)
-        .ok()
-        .and_then(|len| buffer_len.checked_sub(len))
-        .ok_or(Refusal::BufferTooSmall)
+    usize::try_from(place.len).ok().and_then(|len| buffer_len.checked_sub(len)).ok_or(Refusal::BufferTooSmall)
 }

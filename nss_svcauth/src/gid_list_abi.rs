@@ -50,13 +50,7 @@ impl<'a> GidList<'a> {
         }
         // No limit is 0 or less.
         let limit = usize::try_from(limit).unwrap_or(0);
-        Some(Self {
-            start,
-            size,
-            groups,
-            limit,
-            primary,
-        })
+        Some(Self { start, size, groups, limit, primary })
     }
 
     /// Appends a gid that is not there yet. Beyond the limit nothing happens: the caller asked for no more.

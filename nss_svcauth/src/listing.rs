@@ -24,10 +24,7 @@ pub(crate) struct Listing {
 
 impl Listing {
     pub(crate) const fn new() -> Self {
-        Self {
-            generation: AtomicU64::new(NOT_BEGUN),
-            cursor: AtomicU64::new(0),
-        }
+        Self { generation: AtomicU64::new(NOT_BEGUN), cursor: AtomicU64::new(0) }
     }
 
     /// Back to the beginning (setpwent, endpwent).
@@ -72,9 +69,7 @@ impl Listing {
 
     /// Moves on, unless somebody rewound the listing in the meantime.
     fn advance(&self, from: u64, to: u64, generation: u64) {
-        let moved = self
-            .cursor
-            .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst);
+        let moved = self.cursor.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst);
         if moved.is_ok() {
             self.generation.store(generation, Ordering::SeqCst);
         }

@@ -42,11 +42,7 @@ fn find<R: ReadAt>(
         let entry = AccountGids::parse(payload)?;
         if entry.name.to_bytes() == account {
             let range = snapshot.header().id_range;
-            return entry
-                .gids()
-                .map(|gid| gid.get())
-                .filter(|gid| range.contains(*gid))
-                .try_for_each(add);
+            return entry.gids().map(|gid| gid.get()).filter(|gid| range.contains(*gid)).try_for_each(add);
         }
     }
     Err(Refusal::NotFound)

@@ -23,10 +23,7 @@ fn panicked(_: &core::panic::PanicInfo<'_>) -> ! {
 
 /// One slice index that the compiler cannot remove: the negative control.
 #[cfg(feature = "proof-negative")]
-#[expect(
-    clippy::indexing_slicing,
-    reason = "this is the panic path that the proof must find"
-)]
+#[expect(clippy::indexing_slicing, reason = "this is the panic path that the proof must find")]
 pub(crate) fn negative_control(bytes: &[u8], at: usize) -> u8 {
     core::hint::black_box(bytes[at])
 }

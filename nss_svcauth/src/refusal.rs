@@ -59,14 +59,8 @@ mod tests {
 
     #[test]
     fn only_a_buffer_that_is_too_small_makes_glibc_double_it() {
-        assert_eq!(
-            (Refusal::BufferTooSmall.status(), Refusal::BufferTooSmall.errno()),
-            (-2, libc::ERANGE)
-        );
-        assert_eq!(
-            (Refusal::NotFound.status(), Refusal::NotFound.errno()),
-            (0, libc::ENOENT)
-        );
+        assert_eq!((Refusal::BufferTooSmall.status(), Refusal::BufferTooSmall.errno()), (-2, libc::ERANGE));
+        assert_eq!((Refusal::NotFound.status(), Refusal::NotFound.errno()), (0, libc::ENOENT));
         for errno in [0, libc::ERANGE, libc::EAGAIN, libc::EINTR] {
             let refusal = Refusal::Unavailable(errno);
             assert_eq!((refusal.status(), refusal.errno()), (-1, libc::EIO), "{errno}");

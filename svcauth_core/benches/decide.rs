@@ -8,7 +8,8 @@ use divan::{Bencher, black_box};
 use svcauth_core::id::IdRange;
 use svcauth_core::origin::Fingerprint;
 use svcauth_core::policy::{
-    AccessRule, Account, Age, AuditMode, Circumstances, Held, Need, Origin, Pattern, Person, Policy, Role, RoleRef, Roles, Source, decide,
+    AccessRule, Account, Age, AuditMode, Circumstances, Held, Need, Origin, Pattern, Person, Policy, Role,
+    RoleRef, Roles, Source, decide,
 };
 use svcauth_core::snapshot::Stamp;
 use svcauth_core::snapshot::access::{AccessFile, AccessSnapshot};
@@ -28,7 +29,9 @@ fn policy() -> Policy {
         from: vec!["10.0.0.0/8".parse().unwrap()],
     };
     Policy {
-        roles: (0..20).map(|role| Role { name: format!("role{role}"), id: Some(format!("id{role}")) }).collect(),
+        roles: (0..20)
+            .map(|role| Role { name: format!("role{role}"), id: Some(format!("id{role}")) })
+            .collect(),
         rules: vec![rule; 10],
         max_stale: 86_400,
         audit: AuditMode::Required,
@@ -40,8 +43,16 @@ fn policy() -> Policy {
 }
 
 fn person(index: u32) -> Person {
-    let held = vec![Held { role: RoleRef(index % 20), path: vec!["team".into(), format!("role{}", index % 20)] }];
-    Person { login: format!("person{index:06}"), id: index.to_string(), disabled: false, expires: None, locked_until: None, held }
+    let held =
+        vec![Held { role: RoleRef(index % 20), path: vec!["team".into(), format!("role{}", index % 20)] }];
+    Person {
+        login: format!("person{index:06}"),
+        id: index.to_string(),
+        disabled: false,
+        expires: None,
+        locked_until: None,
+        held,
+    }
 }
 
 fn key(index: u32) -> Fingerprint {
@@ -49,7 +60,14 @@ fn key(index: u32) -> Fingerprint {
 }
 
 fn account() -> Account {
-    Account { name: "deployer".into(), id: "1".into(), uid: Some(100_001), disabled: false, expires: None, roles: Vec::new() }
+    Account {
+        name: "deployer".into(),
+        id: "1".into(),
+        uid: Some(100_001),
+        disabled: false,
+        expires: None,
+        roles: Vec::new(),
+    }
 }
 
 fn snapshot(people: u32) -> Vec<u8> {
@@ -74,7 +92,9 @@ const AT: Circumstances<'static> = Circumstances {
 #[divan::bench]
 fn decide_alone(bencher: Bencher) {
     let (policy, account, person) = (policy(), account(), person(3));
-    bencher.bench(|| assert!(decide(black_box(&policy), &account, Origin::Person(black_box(&person)), &AT).is_allow()));
+    bencher.bench(|| {
+        assert!(decide(black_box(&policy), &account, Origin::Person(black_box(&person)), &AT).is_allow())
+    });
 }
 
 #[divan::bench(args = [1_000, 10_000, 100_000])]

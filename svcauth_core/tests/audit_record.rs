@@ -106,10 +106,7 @@ fn every_event_has_its_verb_its_severity_and_its_own_message_id() {
         (Event::Sync, "sync", Severity::Informational),
         (Event::Admin, "admin", Severity::Informational),
     ] {
-        let record = Record {
-            event,
-            ..Record::default()
-        };
+        let record = Record { event, ..Record::default() };
         assert_eq!(record.to_line(), verb);
         assert_eq!(record.severity(), severity);
         let id = event.message_id();
@@ -137,10 +134,7 @@ fn json_has_the_keys_of_the_interface_in_their_order() {
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(value["time"], "2023-11-14T22:13:20.000042Z");
     assert_eq!(value["cert_serial"], "18446744073709551615");
-    assert_eq!(
-        (&value["uid"], &value["exit_status"]),
-        (&7001.into(), &(-1).into())
-    );
+    assert_eq!((&value["uid"], &value["exit_status"]), (&7001.into(), &(-1).into()));
     assert_eq!(Record::default().to_json(), "{\"event\":\"decision\"}");
 }
 
@@ -158,25 +152,15 @@ fn what_looks_like_a_field_a_format_or_an_escape_stays_inside_its_value() {
         ("a=b", "a=b"),
         ("[]", "\"[]\""),
     ] {
-        let record = Record {
-            origin: some(value),
-            ..Record::default()
-        };
+        let record = Record { origin: some(value), ..Record::default() };
         assert_eq!(record.to_line(), format!("decision origin={shown}"));
     }
 }
 
 #[test]
 fn a_long_value_is_cut_visibly_and_does_not_push_the_others_out() {
-    let record = Record {
-        command: some(&"a".repeat(100_000)),
-        ..Record::default()
-    };
-    let cut = format!(
-        "command=\"{}...(+{} bytes)\"",
-        "a".repeat(VALUE_MAX),
-        100_000 - VALUE_MAX
-    );
+    let record = Record { command: some(&"a".repeat(100_000)), ..Record::default() };
+    let cut = format!("command=\"{}...(+{} bytes)\"", "a".repeat(VALUE_MAX), 100_000 - VALUE_MAX);
     assert!(record.to_line().ends_with(&cut));
     let loud = full(|_| "\u{1b}".repeat(100_000));
     let line = loud.to_line();
@@ -189,10 +173,7 @@ fn a_long_value_is_cut_visibly_and_does_not_push_the_others_out() {
 
 #[test]
 fn a_character_is_never_torn_by_a_cut() {
-    let record = Record {
-        command: some(&"\u{1f600}".repeat(10)),
-        ..Record::default()
-    };
+    let record = Record { command: some(&"\u{1f600}".repeat(10)), ..Record::default() };
     let short = record.shortened(7);
     assert_eq!(short.command.as_deref(), Some("\u{1f600}...(+36 bytes)"));
     assert_eq!(record.shortened(40), record);

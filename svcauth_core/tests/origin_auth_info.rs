@@ -13,15 +13,11 @@ use support::words;
 use svcauth_core::origin::{AuthInfoError, KeyError, Method, PublicKey, parse_auth_info};
 
 fn other(name: &str) -> Method {
-    Method::Other {
-        name: name.to_owned(),
-    }
+    Method::Other { name: name.to_owned() }
 }
 
 fn gssapi(principal: &str) -> Method {
-    Method::Gssapi {
-        principal: principal.to_owned(),
-    }
+    Method::Gssapi { principal: principal.to_owned() }
 }
 
 fn key(name: &str) -> Method {
@@ -41,34 +37,16 @@ fn what_sshd_writes_for_every_kind_of_login_is_read() {
     for (text, methods) in [
         (format!("publickey {ed25519}\n"), vec![key("key_ed25519.pub")]),
         (format!("publickey {sk}\n"), vec![key("key_sk_ed25519.pub")]),
-        (
-            format!("publickey {sk} signature count = 7\n"),
-            vec![key("key_sk_ed25519.pub")],
-        ),
-        (
-            format!("publickey {ed25519}\npublickey {rsa}\n"),
-            vec![key("key_ed25519.pub"), key("key_rsa.pub")],
-        ),
+        (format!("publickey {sk} signature count = 7\n"), vec![key("key_sk_ed25519.pub")]),
+        (format!("publickey {ed25519}\npublickey {rsa}\n"), vec![key("key_ed25519.pub"), key("key_rsa.pub")]),
         (
             format!("publickey {ed25519}\nkeyboard-interactive/pam\n"),
             vec![key("key_ed25519.pub"), other("keyboard-interactive/pam")],
         ),
-        (
-            format!("password\npublickey {ed25519}\n"),
-            vec![other("password"), key("key_ed25519.pub")],
-        ),
-        (
-            "gssapi-with-mic alice@LAB.LOCAL\n".into(),
-            vec![gssapi("alice@LAB.LOCAL")],
-        ),
-        (
-            "gssapi-keyex bob/admin@LAB.LOCAL\n".into(),
-            vec![gssapi("bob/admin@LAB.LOCAL")],
-        ),
-        (
-            format!("hostbased {rsa} client user \"alice\", client host \"pc\"\n"),
-            vec![other("hostbased")],
-        ),
+        (format!("password\npublickey {ed25519}\n"), vec![other("password"), key("key_ed25519.pub")]),
+        ("gssapi-with-mic alice@LAB.LOCAL\n".into(), vec![gssapi("alice@LAB.LOCAL")]),
+        ("gssapi-keyex bob/admin@LAB.LOCAL\n".into(), vec![gssapi("bob/admin@LAB.LOCAL")]),
+        (format!("hostbased {rsa} client user \"alice\", client host \"pc\"\n"), vec![other("hostbased")]),
     ] {
         assert_eq!(parse_auth_info(&text), Ok(methods), "{text:?}");
     }
@@ -76,17 +54,9 @@ fn what_sshd_writes_for_every_kind_of_login_is_read() {
 
 #[test]
 fn a_certificate_is_read_from_its_blob_whatever_its_key_id_says() {
-    for name in [
-        "plain-cert.pub",
-        "newline-cert.pub",
-        "quotes-cert.pub",
-        "sk_ed25519-cert.pub",
-    ] {
+    for name in ["plain-cert.pub", "newline-cert.pub", "quotes-cert.pub", "sk_ed25519-cert.pub"] {
         let methods = parse_auth_info(&format!("publickey {}\n", words(name))).unwrap();
-        assert!(
-            matches!(&methods[..], [Method::Certificate(_)]),
-            "{name}: {methods:?}"
-        );
+        assert!(matches!(&methods[..], [Method::Certificate(_)]), "{name}: {methods:?}");
     }
     let counted = format!("publickey {} signature count = 3\n", words("sk_ed25519-cert.pub"));
     assert!(parse_auth_info(&counted).is_ok());
@@ -125,25 +95,14 @@ fn a_line_that_sshd_would_not_write_makes_the_whole_an_error() {
         "a".repeat(65),
     ] {
         let text = format!("{good}{line}\n");
-        assert_eq!(
-            parse_auth_info(&text),
-            Err(AuthInfoError::Form { line: 2 }),
-            "{line:?}"
-        );
+        assert_eq!(parse_auth_info(&text), Err(AuthInfoError::Form { line: 2 }), "{line:?}");
     }
     let sk = words("key_sk_ed25519.pub");
-    for info in [
-        "signature count = ",
-        "signature count = -1",
-        "signature count = 7 ",
-        "signature count = 4294967296",
-    ] {
+    for info in
+        ["signature count = ", "signature count = -1", "signature count = 7 ", "signature count = 4294967296"]
+    {
         let text = format!("publickey {sk} {info}\n");
-        assert_eq!(
-            parse_auth_info(&text),
-            Err(AuthInfoError::Form { line: 1 }),
-            "{info:?}"
-        );
+        assert_eq!(parse_auth_info(&text), Err(AuthInfoError::Form { line: 1 }), "{info:?}");
     }
 }
 
@@ -157,20 +116,11 @@ fn a_key_that_cannot_be_read_is_an_error_and_never_another_method() {
         (plain[..plain.len() - 4].to_owned(), None),
         (format!("ssh-rsa {encoded}"), Some(KeyError::TypeMismatch)),
         (format!("ssh-dss {encoded}"), Some(KeyError::Dsa)),
-        (
-            format!("ssh-mldsa-65 {encoded}"),
-            Some(KeyError::UnknownType("ssh-mldsa-65".into())),
-        ),
+        (format!("ssh-mldsa-65 {encoded}"), Some(KeyError::UnknownType("ssh-mldsa-65".into()))),
         (cert.replace("-cert-v01@openssh.com", ""), None),
     ] {
         let found = parse_auth_info(&format!("publickey {words}\n")).unwrap_err();
-        let AuthInfoError::Key {
-            line: 1,
-            error: found,
-        } = found
-        else {
-            panic!("{words}: {found:?}")
-        };
+        let AuthInfoError::Key { line: 1, error: found } = found else { panic!("{words}: {found:?}") };
         assert!(error.is_none_or(|error| error == found), "{words}: {found:?}");
     }
     for words in [
@@ -181,52 +131,26 @@ fn a_key_that_cannot_be_read_is_an_error_and_never_another_method() {
         support::words("no_principals-cert.pub"),
     ] {
         let found = parse_auth_info(&format!("publickey {words}\n"));
-        assert!(
-            matches!(found, Err(AuthInfoError::Certificate { line: 1, .. })),
-            "{words}: {found:?}"
-        );
+        assert!(matches!(found, Err(AuthInfoError::Certificate { line: 1, .. })), "{words}: {found:?}");
     }
 }
 
 #[test]
 fn a_principal_without_its_realm_or_with_two_readings_is_refused() {
-    assert_eq!(
-        parse_auth_info("gssapi-with-mic alice@LAB\n"),
-        Ok(vec![gssapi("alice@LAB")])
-    );
+    assert_eq!(parse_auth_info("gssapi-with-mic alice@LAB\n"), Ok(vec![gssapi("alice@LAB")]));
     let long = "a".repeat(1100);
-    for principal in [
-        "alice",
-        "@LAB",
-        "alice@",
-        "a@b@LAB",
-        "a\\@b@LAB",
-        "alice@LAB ",
-        "a b@LAB",
-        "",
-        &long,
-    ] {
+    for principal in ["alice", "@LAB", "alice@", "a@b@LAB", "a\\@b@LAB", "alice@LAB ", "a b@LAB", "", &long] {
         let text = format!("gssapi-with-mic {principal}\n");
-        assert_eq!(
-            parse_auth_info(&text),
-            Err(AuthInfoError::Principal { line: 1 }),
-            "{principal:?}"
-        );
+        assert_eq!(parse_auth_info(&text), Err(AuthInfoError::Principal { line: 1 }), "{principal:?}");
     }
 }
 
 #[test]
 fn an_endless_an_unended_or_an_overlong_text_is_refused() {
     assert!(parse_auth_info(&"password\n".repeat(16)).is_ok());
-    assert_eq!(
-        parse_auth_info(&"password\n".repeat(17)),
-        Err(AuthInfoError::TooManyMethods)
-    );
+    assert_eq!(parse_auth_info(&"password\n".repeat(17)), Err(AuthInfoError::TooManyMethods));
     assert_eq!(parse_auth_info("password"), Err(AuthInfoError::Unterminated));
-    assert_eq!(
-        parse_auth_info("password\npassword"),
-        Err(AuthInfoError::Unterminated)
-    );
+    assert_eq!(parse_auth_info("password\npassword"), Err(AuthInfoError::Unterminated));
     assert_eq!(parse_auth_info(&"a".repeat(1 << 20)), Err(AuthInfoError::TooLong));
     assert_eq!(parse_auth_info("\n"), Err(AuthInfoError::Form { line: 1 }));
 }

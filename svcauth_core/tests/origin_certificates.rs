@@ -12,11 +12,7 @@ mod support;
 use support::{Forge, blob, names, read, string};
 use svcauth_core::origin::{Certificate, CertificateError, KeyError};
 
-const REFUSED: [&str; 3] = [
-    "host-cert.pub",
-    "no_principals-cert.pub",
-    "unknown_option-cert.pub",
-];
+const REFUSED: [&str; 3] = ["host-cert.pub", "no_principals-cert.pub", "unknown_option-cert.pub"];
 
 fn certificate(name: &str) -> Certificate {
     Certificate::from_blob(&blob(name)).unwrap()
@@ -28,20 +24,14 @@ fn option(name: &[u8], data: &[u8]) -> Vec<u8> {
 
 #[test]
 fn certificates_of_every_key_type_and_authority_agree_with_the_oracle() {
-    for name in names("-cert.pub")
-        .into_iter()
-        .filter(|name| !REFUSED.contains(&name.as_str()))
-    {
+    for name in names("-cert.pub").into_iter().filter(|name| !REFUSED.contains(&name.as_str())) {
         let ours = certificate(&name);
         let theirs = ssh_key::Certificate::from_openssh(&read(&name)).unwrap();
         assert_eq!(ours.algorithm, theirs.algorithm().to_certificate_type(), "{name}");
         assert_eq!(ours.serial, theirs.serial(), "{name}");
         assert_eq!(ours.key_id, theirs.key_id(), "{name}");
         assert_eq!(ours.principals, theirs.valid_principals(), "{name}");
-        assert_eq!(
-            (ours.valid_after, ours.valid_before),
-            (theirs.valid_after(), theirs.valid_before())
-        );
+        assert_eq!((ours.valid_after, ours.valid_before), (theirs.valid_after(), theirs.valid_before()));
         let ca = theirs.signature_key().fingerprint(ssh_key::HashAlg::Sha256);
         assert_eq!(ours.ca.to_string(), ca.to_string(), "{name}");
         let subject = theirs.public_key().fingerprint(ssh_key::HashAlg::Sha256);
@@ -52,14 +42,9 @@ fn certificates_of_every_key_type_and_authority_agree_with_the_oracle() {
 }
 
 fn assert_options(ours: &[svcauth_core::origin::CertOption], theirs: &ssh_key::certificate::OptionsMap) {
-    let ours: Vec<_> = ours
-        .iter()
-        .map(|one| (one.name.as_str(), one.payload().unwrap_or_default()))
-        .collect();
-    let theirs: Vec<_> = theirs
-        .iter()
-        .map(|(name, data)| (name.as_str(), data.as_str()))
-        .collect();
+    let ours: Vec<_> =
+        ours.iter().map(|one| (one.name.as_str(), one.payload().unwrap_or_default())).collect();
+    let theirs: Vec<_> = theirs.iter().map(|(name, data)| (name.as_str(), data.as_str())).collect();
     assert_eq!(ours, theirs);
 }
 
@@ -85,20 +70,11 @@ fn the_fields_are_those_that_were_signed() {
     assert_eq!((plain.valid_after, plain.valid_before), (0, u64::MAX));
     assert_eq!(
         plain.ca.to_string(),
-        read("fingerprints")
-            .split("ca_ed25519.pub ")
-            .nth(1)
-            .unwrap()
-            .lines()
-            .next()
-            .unwrap()
+        read("fingerprints").split("ca_ed25519.pub ").nth(1).unwrap().lines().next().unwrap()
     );
     assert_eq!(plain.origin(), None);
     assert_eq!(certificate("rsa-cert.pub").serial, u64::MAX);
-    assert_eq!(
-        certificate("newline-cert.pub").key_id,
-        "alice\nAccepted publickey for root"
-    );
+    assert_eq!(certificate("newline-cert.pub").key_id, "alice\nAccepted publickey for root");
     assert_eq!(certificate("quotes-cert.pub").key_id, "a\"b'c\\$(id) origin=root");
     assert_eq!(certificate("unicode-cert.pub").key_id, "zo\u{eb}@example.com");
     let bounded = certificate("ecdsa256-cert.pub");
@@ -110,15 +86,10 @@ fn the_fields_are_those_that_were_signed() {
 fn options_and_the_origin_of_a_robot_are_read() {
     let robot = certificate("options-cert.pub");
     assert_eq!(robot.origin(), Some("bob"));
-    let critical: Vec<_> = robot
-        .critical_options
-        .iter()
-        .map(|one| (one.name.as_str(), one.payload()))
-        .collect();
-    let wanted = [
-        ("force-command", Some("/usr/bin/uptime -p")),
-        ("source-address", Some("10.0.0.0/8,::1/128")),
-    ];
+    let critical: Vec<_> =
+        robot.critical_options.iter().map(|one| (one.name.as_str(), one.payload())).collect();
+    let wanted =
+        [("force-command", Some("/usr/bin/uptime -p")), ("source-address", Some("10.0.0.0/8,::1/128"))];
     assert_eq!(critical, wanted);
     let names: Vec<_> = robot.extensions.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(names, ["origin@svcauth", "other@example.org", "permit-pty"]);
@@ -134,10 +105,7 @@ fn host_certificates_wildcards_and_unknown_restrictions_are_refused() {
             "unknown_option-cert.pub",
             CertificateError::UnknownCriticalOption("only-on-tuesdays@example.org".into()),
         ),
-        (
-            "key_ed25519.pub",
-            CertificateError::Key(KeyError::UnknownType("ssh-ed25519".into())),
-        ),
+        ("key_ed25519.pub", CertificateError::Key(KeyError::UnknownType("ssh-ed25519".into()))),
     ] {
         assert_eq!(Certificate::from_blob(&blob(name)), Err(error), "{name}");
     }
@@ -148,68 +116,43 @@ type Change = fn(&mut Forge);
 #[test]
 fn a_certificate_with_one_wrong_field_is_refused_for_that_field() {
     let changes: [(&str, Change); 30] = [
-        ("type", |f| {
-            f.kind = b"ssh-ed25519-cert-v01@openssh.com\0".to_vec()
-        }),
+        ("type", |f| f.kind = b"ssh-ed25519-cert-v01@openssh.com\0".to_vec()),
         ("pk", |f| f.key = string(&[7; 31])),
         ("key id", |f| f.key_id = b"al\xffice".to_vec()),
         ("key id", |f| f.key_id = b"alice\0@example.com".to_vec()),
         ("valid principals", |f| f.principals = b"deployer".to_vec()),
-        ("valid principals", |f| {
-            f.principals = [string(b"deployer"), vec![0]].concat()
-        }),
+        ("valid principals", |f| f.principals = [string(b"deployer"), vec![0]].concat()),
         ("valid principals", |f| f.principals = string(b"")),
         ("valid principals", |f| f.principals = string(b"\xff")),
-        ("critical options", |f| {
-            f.critical = option(b"force-command", b"ls")
-        }),
+        ("critical options", |f| f.critical = option(b"force-command", b"ls")),
         ("critical options", |f| f.critical = option(b"force-command", b"")),
-        ("critical options", |f| {
-            f.critical = option(b"verify-required", b"x")
-        }),
+        ("critical options", |f| f.critical = option(b"verify-required", b"x")),
         ("critical options", |f| f.critical = string(b"verify-required")),
-        ("extensions", |f| {
-            f.extensions = [option(b"permit-pty", b""), option(b"permit-pty", b"")].concat()
-        }),
-        ("extensions", |f| {
-            f.extensions = [option(b"permit-pty", b""), option(b"permit-X", b"")].concat()
-        }),
+        ("extensions", |f| f.extensions = [option(b"permit-pty", b""), option(b"permit-pty", b"")].concat()),
+        ("extensions", |f| f.extensions = [option(b"permit-pty", b""), option(b"permit-X", b"")].concat()),
         ("extensions", |f| f.extensions = option(b"", b"")),
         ("extensions", |f| f.extensions = option(b"\xff", b"")),
-        ("origin@svcauth", |f| {
-            f.extensions = option(b"origin@svcauth", b"bob")
-        }),
-        ("origin@svcauth", |f| {
-            f.extensions = option(b"origin@svcauth", &string(b""))
-        }),
-        ("origin@svcauth", |f| {
-            f.extensions = option(b"origin@svcauth", b"")
-        }),
+        ("origin@svcauth", |f| f.extensions = option(b"origin@svcauth", b"bob")),
+        ("origin@svcauth", |f| f.extensions = option(b"origin@svcauth", &string(b""))),
+        ("origin@svcauth", |f| f.extensions = option(b"origin@svcauth", b"")),
         ("origin@svcauth", |f| {
             f.extensions = option(b"origin@svcauth", &[string(b"bob"), string(b"eve")].concat());
         }),
         ("signature key", |f| f.ca = b"x".to_vec()),
         ("signature key", |f| f.ca = Forge::new().build()),
-        ("signature", |f| {
-            f.signature = [string(b"ssh-rsa"), string(&[9; 64])].concat()
-        }),
+        ("signature", |f| f.signature = [string(b"ssh-rsa"), string(&[9; 64])].concat()),
         ("signature", |f| f.signature = string(b"ssh-ed25519")),
         ("signature", |f| f.signature.push(0)),
         ("signature", |f| {
             f.ca = blob("ca_rsa.pub");
             f.signature = [string(b"ssh-rsa"), string(&[9; 256])].concat();
         }),
-        ("signature", |f| {
-            f.signature = [string(b"ssh-ed25519"), string(&[9; 63])].concat()
-        }),
+        ("signature", |f| f.signature = [string(b"ssh-ed25519"), string(&[9; 63])].concat()),
         // Two numbers, each in its one form and no longer than the curve: found by the oracle.
         ("signature", |f| {
             f.ca = blob("ca_ecdsa256.pub");
-            f.signature = [
-                string(b"ecdsa-sha2-nistp256"),
-                string(&[string(&[1]), string(&[0, 1])].concat()),
-            ]
-            .concat();
+            f.signature =
+                [string(b"ecdsa-sha2-nistp256"), string(&[string(&[1]), string(&[0, 1])].concat())].concat();
         }),
         ("signature", |f| {
             f.ca = blob("ca_ecdsa256.pub");
@@ -229,10 +172,7 @@ fn a_certificate_with_one_wrong_field_is_refused_for_that_field() {
             _ => "",
         };
         let nul_in_type = index == 0 && found == "type";
-        assert!(
-            found == field || nul_in_type,
-            "change {index} of {field}: {error:?}"
-        );
+        assert!(found == field || nul_in_type, "change {index} of {field}: {error:?}");
     }
 }
 
@@ -245,36 +185,20 @@ fn a_kind_a_validity_or_a_list_out_of_bounds_is_refused() {
     };
     assert_eq!(refused(|f| f.cert_kind = 2), CertificateError::Host);
     assert_eq!(refused(|f| f.cert_kind = 0), CertificateError::UnknownKind(0));
-    assert_eq!(
-        refused(|f| f.principals = Vec::new()),
-        CertificateError::NoPrincipals
-    );
-    assert_eq!(
-        refused(|f| f.principals = string(b"a").repeat(257)),
-        CertificateError::TooManyPrincipals
-    );
+    assert_eq!(refused(|f| f.principals = Vec::new()), CertificateError::NoPrincipals);
+    assert_eq!(refused(|f| f.principals = string(b"a").repeat(257)), CertificateError::TooManyPrincipals);
     assert_eq!(refused(|f| f.validity = (2, 1)), CertificateError::Validity);
     assert_eq!(refused(|f| f.validity = (2, 2)), CertificateError::Validity);
-    assert_eq!(
-        refused(|f| f.key_id = vec![b'a'; 50_000]),
-        CertificateError::Key(KeyError::TooLong)
-    );
+    assert_eq!(refused(|f| f.key_id = vec![b'a'; 50_000]), CertificateError::Key(KeyError::TooLong));
     let mut forge = Forge::new();
     forge.principals = string(b"a").repeat(256);
-    assert_eq!(
-        Certificate::from_blob(&forge.build()).unwrap().principals.len(),
-        256
-    );
+    assert_eq!(Certificate::from_blob(&forge.build()).unwrap().principals.len(), 256);
 }
 
 #[test]
 fn what_the_protocol_tells_a_reader_to_ignore_is_no_error() {
     let mut forge = Forge::new();
-    forge.extensions = [
-        option(b"opaque@example.org", b"\xff\0"),
-        option(b"permit-pty", b""),
-    ]
-    .concat();
+    forge.extensions = [option(b"opaque@example.org", b"\xff\0"), option(b"permit-pty", b"")].concat();
     forge.reserved = b"later".to_vec();
     let certificate = Certificate::from_blob(&forge.build()).unwrap();
     assert_eq!(certificate.extensions[0].data, b"\xff\0");

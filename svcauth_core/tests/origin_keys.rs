@@ -48,17 +48,11 @@ fn keys_of_every_type_have_the_fingerprint_that_ssh_keygen_prints() {
 
 #[test]
 fn the_oracle_reads_the_same_keys_and_gives_the_same_fingerprints() {
-    for name in names(".pub")
-        .into_iter()
-        .filter(|name| !name.ends_with("-cert.pub"))
-    {
+    for name in names(".pub").into_iter().filter(|name| !name.ends_with("-cert.pub")) {
         let ours = PublicKey::parse(&read(&name)).unwrap();
         let theirs = ssh_key::PublicKey::from_openssh(&read(&name)).unwrap();
         assert_eq!(theirs.algorithm().as_str(), ours.algorithm, "{name}");
-        assert_eq!(
-            theirs.fingerprint(ssh_key::HashAlg::Sha256).to_string(),
-            ours.fingerprint().to_string()
-        );
+        assert_eq!(theirs.fingerprint(ssh_key::HashAlg::Sha256).to_string(), ours.fingerprint().to_string());
     }
 }
 
@@ -93,41 +87,17 @@ fn a_text_that_is_not_one_key_on_one_line_is_refused() {
         (format!("{kind}\n{encoded}"), KeyError::Form),
         (format!("{plain} co\0mment"), KeyError::Form),
         (format!("{plain} \u{1b}[2J"), KeyError::Form),
-        (
-            format!("restrict {plain}"),
-            KeyError::UnknownType("restrict".into()),
-        ),
-        (
-            format!("SSHKey:SSHKey:{plain}"),
-            KeyError::UnknownType("SSHKey:ssh-ed25519".into()),
-        ),
-        (
-            format!("X509:<I>{plain}"),
-            KeyError::UnknownType("X509:<I>ssh-ed25519".into()),
-        ),
-        (
-            format!("SSH-ED25519 {encoded}"),
-            KeyError::UnknownType("SSH-ED25519".into()),
-        ),
-        (
-            format!("ssh-mldsa-65 {encoded}"),
-            KeyError::UnknownType("ssh-mldsa-65".into()),
-        ),
-        (
-            words("plain-cert.pub"),
-            KeyError::UnknownType("ssh-ed25519-cert-v01@openssh.com".into()),
-        ),
+        (format!("restrict {plain}"), KeyError::UnknownType("restrict".into())),
+        (format!("SSHKey:SSHKey:{plain}"), KeyError::UnknownType("SSHKey:ssh-ed25519".into())),
+        (format!("X509:<I>{plain}"), KeyError::UnknownType("X509:<I>ssh-ed25519".into())),
+        (format!("SSH-ED25519 {encoded}"), KeyError::UnknownType("SSH-ED25519".into())),
+        (format!("ssh-mldsa-65 {encoded}"), KeyError::UnknownType("ssh-mldsa-65".into())),
+        (words("plain-cert.pub"), KeyError::UnknownType("ssh-ed25519-cert-v01@openssh.com".into())),
         (format!("ssh-dss {encoded}"), KeyError::Dsa),
         (format!("ssh-rsa {encoded}"), KeyError::TypeMismatch),
         (format!("{plain}="), KeyError::Base64),
-        (
-            format!("{kind} {}", &encoded[..encoded.len() - 1]),
-            KeyError::Base64,
-        ),
-        (
-            format!("{kind} {}-_", &encoded[..encoded.len() - 2]),
-            KeyError::Base64,
-        ),
+        (format!("{kind} {}", &encoded[..encoded.len() - 1]), KeyError::Base64),
+        (format!("{kind} {}-_", &encoded[..encoded.len() - 2]), KeyError::Base64),
         (format!("{kind} {}", "A".repeat(1 << 20)), KeyError::TooLong),
     ] {
         let shown: String = text.chars().take(100).collect();
@@ -139,23 +109,11 @@ fn a_text_that_is_not_one_key_on_one_line_is_refused() {
 fn a_blob_with_a_field_that_is_missing_too_long_or_followed_by_bytes_is_refused() {
     let rsa = |e: &[u8], n: &[u8]| [string(b"ssh-rsa"), string(e), string(n)].concat();
     let ec = |kind: &[u8], curve: &[u8], q: &[u8]| [string(kind), string(curve), string(q)].concat();
-    let sk = |app: &[u8]| {
-        [
-            string(b"sk-ssh-ed25519@openssh.com"),
-            string(&[7; 32]),
-            string(app),
-        ]
-        .concat()
-    };
+    let sk = |app: &[u8]| [string(b"sk-ssh-ed25519@openssh.com"), string(&[7; 32]), string(app)].concat();
     let modulus = [&[0, 0x80][..], &[1; 255]].concat();
     let point = [&[4][..], &[1; 64]].concat();
     let p256 = &b"ecdsa-sha2-nistp256"[..];
-    for good in [
-        rsa(&[1, 0, 1], &modulus),
-        ec(p256, b"nistp256", &point),
-        sk(b"ssh:"),
-        sk(b"ssh:work"),
-    ] {
+    for good in [rsa(&[1, 0, 1], &modulus), ec(p256, b"nistp256", &point), sk(b"ssh:"), sk(b"ssh:work")] {
         assert!(PublicKey::from_blob(good.clone()).is_ok(), "{good:?}");
         let long = [good, vec![0]].concat();
         assert!(matches!(PublicKey::from_blob(long), Err(KeyError::Malformed(_))));
@@ -165,10 +123,7 @@ fn a_blob_with_a_field_that_is_missing_too_long_or_followed_by_bytes_is_refused(
         (string(b"ssh-ed25519"), "pk"),
         ([string(b"ssh-ed25519"), string(&[7; 31])].concat(), "pk"),
         ([string(b"ssh-ed25519"), string(&[7; 33])].concat(), "pk"),
-        (
-            [string(b"ssh-ed25519"), string(&[7; 32]), vec![0]].concat(),
-            "end of key",
-        ),
+        ([string(b"ssh-ed25519"), string(&[7; 32]), vec![0]].concat(), "end of key"),
         (rsa(&[], &modulus), "e"),
         (rsa(&[0x80], &modulus), "e"),
         (rsa(&[0, 3], &modulus), "e"),
@@ -184,10 +139,7 @@ fn a_blob_with_a_field_that_is_missing_too_long_or_followed_by_bytes_is_refused(
         (sk(b"\xff"), "application"),
     ] {
         let error = PublicKey::from_blob(bad.clone()).unwrap_err();
-        assert!(
-            matches!(error, KeyError::Malformed(at) if at.field == field),
-            "{bad:?}: {error:?}"
-        );
+        assert!(matches!(error, KeyError::Malformed(at) if at.field == field), "{bad:?}: {error:?}");
     }
 }
 
@@ -207,10 +159,7 @@ fn every_cut_and_every_flipped_byte_of_a_key_is_refused_or_another_key() {
         let key = PublicKey::from_blob(whole.clone()).unwrap();
         assert_eq!(PublicKey::parse(&line(&key.algorithm, &whole)), Ok(key.clone()));
         for size in 0..whole.len() {
-            assert!(
-                PublicKey::from_blob(whole[..size].to_vec()).is_err(),
-                "{name} {size}"
-            );
+            assert!(PublicKey::from_blob(whole[..size].to_vec()).is_err(), "{name} {size}");
         }
         for at in 0..whole.len() {
             let mut other = whole.clone();

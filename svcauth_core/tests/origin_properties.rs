@@ -59,20 +59,11 @@ fn assert_same_certificate(blob: &[u8], ours: &Certificate) {
     assert_eq!(ours.serial, theirs.serial());
     assert_eq!(ours.key_id, theirs.key_id());
     assert_eq!(ours.principals, theirs.valid_principals());
-    assert_eq!(
-        (ours.valid_after, ours.valid_before),
-        (theirs.valid_after(), theirs.valid_before())
-    );
+    assert_eq!((ours.valid_after, ours.valid_before), (theirs.valid_after(), theirs.valid_before()));
     assert!(theirs.cert_type().is_user());
     let hash = ssh_key::HashAlg::Sha256;
-    assert_eq!(
-        ours.ca.to_string(),
-        theirs.signature_key().fingerprint(hash).to_string()
-    );
-    assert_eq!(
-        ours.subject.to_string(),
-        theirs.public_key().fingerprint(hash).to_string()
-    );
+    assert_eq!(ours.ca.to_string(), theirs.signature_key().fingerprint(hash).to_string());
+    assert_eq!(ours.subject.to_string(), theirs.public_key().fingerprint(hash).to_string());
 }
 
 proptest! {

@@ -24,16 +24,9 @@ impl Unread {
     fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("svcauth-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let sinks = Sinks {
-            journal: folder.join("none"),
-            syslog: folder.join("log"),
-        };
+        let sinks = Sinks { journal: folder.join("none"), syslog: folder.join("log") };
         let receiver = UnixDatagram::bind(&sinks.syslog).unwrap();
-        Self {
-            folder,
-            sinks,
-            receiver,
-        }
+        Self { folder, sinks, receiver }
     }
 
     /// The message that waits in the queue.
@@ -111,10 +104,7 @@ fn the_crates_formatter_over_our_writer_gives_up_at_the_deadline() {
     logger.info("one\ntwo").unwrap();
     let text = log.next();
     assert!(text.starts_with("<86>"), "{text}");
-    assert!(
-        text.ends_with(&format!(" svcauthd[{}]: one\\x0atwo", std::process::id())),
-        "{text}"
-    );
+    assert!(text.ends_with(&format!(" svcauthd[{}]: one\\x0atwo", std::process::id())), "{text}");
     let start = Instant::now();
     while logger.info("a message").is_ok() {
         assert!(start.elapsed() < Duration::from_secs(60), "the queue never fills");
