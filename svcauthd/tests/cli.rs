@@ -87,3 +87,24 @@ fn an_output_that_nobody_reads_is_no_error_message() {
     let (code, said) = status(Stdio::from(full));
     assert!(code == 1 && said.starts_with("svcauth: standard output: "), "{code} {said}");
 }
+
+#[test]
+fn a_worker_that_is_still_root_refuses_to_work() {
+    if !nix::unistd::geteuid().is_root() {
+        let _ =
+            std::io::Write::write_all(&mut std::io::stderr(), b"SKIPPED: only root can fail to drop root\n");
+        return;
+    }
+    let (mine, theirs) = UnixStream::pair().unwrap();
+    let worker = Command::new(SVCAUTHD)
+        .arg("worker")
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let ended = worker.wait_with_output().unwrap();
+    assert!(!ended.status.success());
+    assert!(text(&ended.stderr).contains("the privileges were not dropped"), "{ended:?}");
+    drop(mine);
+}
