@@ -9,6 +9,7 @@ mod intake;
 mod log;
 mod outages;
 mod publisher;
+mod revocation;
 mod server;
 mod start;
 mod supervisor;
@@ -25,6 +26,7 @@ use self::board::Board;
 use self::log::{Level, Log};
 use self::outages::Outage;
 use self::publisher::Publisher;
+use self::revocation::Revocation;
 use self::supervisor::Supervisor;
 use crate::config_file::Loaded;
 
@@ -52,6 +54,7 @@ struct Monitor {
     log: Log,
     /// What the LDIF file looked like when it was last fetched.
     seen: Option<FileMark>,
+    revocation: Revocation,
 }
 
 /// What changes when somebody edits a file: inode, length, time of modification.
@@ -143,6 +146,7 @@ impl Monitor {
                     self.log.say(Level::Info, &what);
                 }
                 self.board.refreshed(&published);
+                self.revocation.review();
                 Ok(published.generation)
             }
             Err(reason) => {

@@ -18,6 +18,7 @@ use super::board::Board;
 use super::log::{Level, Log};
 use super::outages::Outage;
 use super::publisher::Publisher;
+use super::revocation::Revocation;
 use super::server::Server;
 use super::supervisor::Supervisor;
 use super::{Event, Monitor};
@@ -97,7 +98,9 @@ pub fn run() -> Result<(), StartError> {
     let _ = sd_notify::notify(false, &[NotifyState::Ready]);
     let supervisor = Supervisor::new(user);
     let (alarms, outage) = (Alarms::default(), Outage::default());
-    let mut monitor = Monitor { loaded, supervisor, publisher, alarms, outage, board, log, seen: None };
+    let revocation = Revocation::default();
+    let mut monitor =
+        Monitor { loaded, supervisor, publisher, alarms, outage, board, log, seen: None, revocation };
     monitor.serve(&inbox);
     Ok(())
 }

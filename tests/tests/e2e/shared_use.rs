@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use svcauth_tests::cases;
 use svcauth_tests::failure::{Outcome, require, require_contains, require_eq};
-use svcauth_tests::program::wait_until;
+use svcauth_tests::keys::Key;
+use svcauth_tests::program::{Background, Ended, wait_until};
 use svcauth_tests::sshd::client;
 use svcauth_tests::world::World;
 
-use crate::host::{Plan, getent};
+use crate::host::{Host, Plan, getent};
 
 cases!("shared_use":
     getent_lists_the_members_of_a_directory_group_and_of_a_local_one,
@@ -18,7 +19,7 @@ cases!("shared_use":
     bob_is_in_the_group_and_his_output_and_exit_status_come_through,
     carol_is_not_and_her_command_does_not_run,
     membership_may_change_at_any_time_and_no_file_is_edited,
-    a_person_who_leaves_gets_no_further_step_out_of_an_open_connection,
+    a_person_who_leaves_gets_no_further_command_out_of_an_open_connection,
     a_key_alone_and_a_group_alone_are_not_enough,
 );
 
@@ -102,35 +103,54 @@ fn membership_may_change_at_any_time_and_no_file_is_edited(world: &mut World) ->
     require(Path::new(&format!("/proc/{daemon}/exe")).exists(), || "the daemon was restarted".to_owned())
 }
 
-/// T-B.10, as far as sshd asks: it asks once for a connection, and once more for every step that leaves the account.
-fn a_person_who_leaves_gets_no_further_step_out_of_an_open_connection(world: &mut World) -> Outcome {
-    let mut plan = Plan::new(world)?;
-    plan.site.directory.account("jenkins", 7002, 7000);
-    plan.site.configure(
-        "accounts = [\"deployer\"]                 #",
-        "accounts = [\"deployer\", \"jenkins\"] #",
-    )?;
-    let mut host = plan.start(world)?;
-    let key = host.key("bob")?.clone();
-    let master = client(&["-N", "-oControlMaster=yes", "-oControlPath=/tmp/bob"], "deployer", &key, &[]);
-    let _master = master.start(world.log_file("master.out")?)?;
-    wait_until("the connection", Duration::from_secs(10), || Path::new("/tmp/bob").exists().then_some(()))?;
-    // With no new connection possible, what works works over the open one.
-    let over = |command: &str| {
-        let only = ["-oControlPath=/tmp/bob", "-oControlMaster=no", "-oProxyCommand=false"];
-        client(&only, "deployer", &key, &[command]).run()
-    };
-    let step = "sudo -n -u jenkins id -un";
-    require_eq("a step before", over(step)?.expect_ok()?.text(), "jenkins")?;
+/// T-B.10: sshd asks PAM once for a connection, so it is the daemon that ends the one whose person has left, and no other.
+fn a_person_who_leaves_gets_no_further_command_out_of_an_open_connection(world: &mut World) -> Outcome {
+    let mut host = Plan::new(world)?.start(world)?;
+    let bob = OpenConnection::of("bob", &host, world)?;
+    let alice = OpenConnection::of("alice", &host, world)?;
+    bob.command(&["true"])?.expect_ok()?;
+    alice.command(&["true"])?.expect_ok()?;
+    let mark = world.log().mark();
     host.site.directory.leave("bob", "application")?;
     host.publish(world)?;
-    over(step)?.expect_refused()?;
-    world.log().wait_for(
-        0,
-        "deny",
-        &[("account", "jenkins"), ("origin", "bob"), ("reason", "not_in_role")],
-    )?;
-    host.ssh("bob", "deployer", &["true"])?.expect_refused().map(drop)
+    wait_until("the end of bob's connection", Duration::from_secs(10), || {
+        bob.command(&["true"]).and_then(Ended::expect_refused).ok()
+    })?;
+    bob.command(&["touch", "/home/deployer/bob-was-here"])?.expect_refused()?;
+    require(!Path::new("/home/deployer/bob-was-here").exists(), || "bob's command ran".to_owned())?;
+    let who = [("account", "deployer"), ("origin", "bob")];
+    world.log().wait_for(mark, "revoked", &[who[0], who[1], ("reason", "not_in_role")])?;
+    world.log().wait_for(mark, "end", &who)?;
+    alice.command(&["true"])?.expect_ok()?;
+    let since = world.log().records_since(mark);
+    let of_alice = |verb: &str| since.iter().any(|record| record.says(verb, &[("origin", "alice")]));
+    require(!of_alice("revoked") && !of_alice("end"), || format!("alice was touched: {since:?}"))
+}
+
+/// A ControlMaster over which commands run without another login.
+struct OpenConnection {
+    socket: String,
+    key: Key,
+    _master: Background,
+}
+
+impl OpenConnection {
+    fn of(person: &str, host: &Host, world: &mut World) -> Outcome<Self> {
+        let socket = format!("/tmp/{person}");
+        let key = host.key(person)?.clone();
+        let path = format!("-oControlPath={socket}");
+        let master = client(&["-N", "-oControlMaster=yes", &path], "deployer", &key, &[]);
+        let master = master.start(world.log_file(&format!("{person}.out"))?)?;
+        wait_until("the connection", Duration::from_secs(10), || Path::new(&socket).exists().then_some(()))?;
+        Ok(Self { socket, key, _master: master })
+    }
+
+    /// Over this connection or not at all: no new one is possible.
+    fn command(&self, command: &[&str]) -> Outcome<Ended> {
+        let path = format!("-oControlPath={}", self.socket);
+        let only = [path.as_str(), "-oControlMaster=no", "-oProxyCommand=false"];
+        client(&only, "deployer", &self.key, command).run()
+    }
 }
 
 /// T-B.11
