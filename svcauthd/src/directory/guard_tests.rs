@@ -233,3 +233,13 @@ fn referrals_are_counted_because_the_library_keeps_them() {
     assert!(guard.pass(&reference.repeat(super::MAX_REFERENCES)).is_ok());
     assert_eq!(guard.pass(&reference), Err(GuardError::TooManyReferences));
 }
+
+#[test]
+fn the_answer_to_starttls_passes_and_one_with_an_element_behind_it_does_not() {
+    let answer = tlv(0x78, &result_body(0));
+    let good = message(1, std::slice::from_ref(&answer));
+    assert_eq!(Guard::new(Phase::StartTls).pass(&good), Ok(good));
+    // Found by the fuzz target ber_guard.
+    let bad = message(1, &[answer, tlv(4, b"uid")]);
+    assert!(matches!(Guard::new(Phase::StartTls).pass(&bad), Err(GuardError::Shape(_))));
+}

@@ -99,13 +99,12 @@ pub fn check(pdu: &[u8], phase: Phase) -> Result<Seen, GuardError> {
     let id = number(message.expect(INTEGER, "it has no message id")?, "its message id is out of range")?;
     let (operation, content) = message.next()?;
     let mut content = Elements(content);
-    if operation == 0x78 {
-        return extended(id, &mut content, phase);
-    }
-    if id == 0 {
+    if operation != 0x78 && id == 0 {
         return Err(GuardError::Shape("its message id is 0, but it is no notification"));
     }
     let seen = match (operation, phase) {
+        // A notification ends here as an error: Active Directory puts its name behind the operation.
+        (0x78, _) => extended(id, &mut content, phase)?,
         (0x61, Phase::Bind) => result(&mut content, &[0x87]).map(|_| Seen::Bind)?,
         (0x64, Phase::Search) => entry(&mut content).map(|()| Seen::Entry)?,
         (0x65, Phase::Search) => result(&mut content, &[]).map(|_| Seen::Done)?,
@@ -117,7 +116,6 @@ pub fn check(pdu: &[u8], phase: Phase) -> Result<Seen, GuardError> {
     Ok(seen)
 }
 
-/// Anything after the operation is left unread here: Active Directory puts the name of a notification there.
 fn extended(id: u32, content: &mut Elements<'_>, phase: Phase) -> Result<Seen, GuardError> {
     let code = result(content, &[0x8a, 0x8b])?;
     match (id, phase) {
