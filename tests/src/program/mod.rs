@@ -236,8 +236,13 @@ fn drain<R: Read + Send + 'static>(source: Option<R>) -> std::sync::mpsc::Receiv
     if let Some(mut source) = source {
         std::thread::spawn(move || {
             let mut chunk = [0; 16384];
-            while let Ok(n @ 1..) = source.read(&mut chunk) {
-                let part = chunk.get(..n).unwrap_or_default().to_vec();
+            loop {
+                let part = match source.read(&mut chunk) {
+                    Ok(0) => break,
+                    Ok(n) => chunk.get(..n).unwrap_or_default().to_vec(),
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                    Err(_) => break,
+                };
                 if sender.send(part).is_err() {
                     break;
                 }
@@ -247,11 +252,15 @@ fn drain<R: Read + Send + 'static>(source: Option<R>) -> std::sync::mpsc::Receiv
     receiver
 }
 
-/// All the output up to its end, or up to 300 ms of silence: a child that a program left in the background may hold
-/// the pipe open for ever.
+/// How long nothing may come from a program that has ended before its output counts as complete.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// All the output up to its end. A child that a program left in the background may hold the pipe open for ever, so the
+/// wait ends after two seconds of silence: shorter, and a busy machine that does not run the reading thread in time
+/// would make an empty output of a full one.
 fn collect(source: std::sync::mpsc::Receiver<Vec<u8>>) -> String {
     let mut bytes = Vec::new();
-    while let Ok(part) = source.recv_timeout(Duration::from_millis(300)) {
+    while let Ok(part) = source.recv_timeout(SILENCE) {
         bytes.extend_from_slice(&part);
     }
     String::from_utf8_lossy(&bytes).into_owned()
