@@ -46,7 +46,7 @@ impl Server<'_> {
                 let asked = [ranges::request(&missing.attribute, missing.from), CHANGED.to_owned()];
                 let answer = self.one(session, step, &entry.dn, &asked).await?;
                 let mut answer =
-                    answer.ok_or_else(|| self.incomplete(step, "a group went away while it was read"))?;
+                    answer.ok_or_else(|| self.incomplete(step, "an entry went away while it was read"))?;
                 let changed = CHANGED.to_ascii_lowercase();
                 if answer.values(&changed).is_empty() || answer.values(&changed) != entry.values(&changed) {
                     let what = "an entry with many values changed while it was read; the next fetch will do";

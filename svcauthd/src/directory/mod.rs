@@ -4,6 +4,8 @@
 //! entry means.
 
 mod ad;
+#[cfg(test)]
+mod ad_tests;
 mod connect;
 pub mod dn;
 pub mod entry;
