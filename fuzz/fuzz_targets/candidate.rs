@@ -59,6 +59,7 @@ fn mapped(bytes: &[u8]) -> Candidate {
         accounts: entries.clone(),
         groups: entries.clone(),
         people: entries,
+        domain: None,
     };
     map(fetched, &CONFIG, &LOCAL)
 }

@@ -87,10 +87,10 @@ impl Loaded {
     /// When the file cannot be read, or everybody can read it, or the password is empty: many servers take an empty one
     /// for an anonymous bind.
     pub fn secret(&self) -> Result<Option<String>, ConfigFileError> {
-        let DirectoryKind::Ldap(ldap) = &self.config.directory.kind else {
+        let Some(server) = self.config.directory.kind.server() else {
             return Ok(None);
         };
-        let Bind::Simple { password_file, .. } = &ldap.bind else {
+        let Bind::Simple { password_file, .. } = &server.bind else {
             return Ok(None);
         };
         let text = read(password_file)?;
@@ -113,7 +113,9 @@ impl Loaded {
     pub fn sources_are_there(&self) -> Result<(), ConfigFileError> {
         match &self.config.directory.kind {
             DirectoryKind::Ldif { file } => is_there(file),
-            DirectoryKind::Ldap(ldap) => ldap.ca_file.as_deref().map_or(Ok(()), is_there),
+            DirectoryKind::Ldap(server) | DirectoryKind::Ad(server) => {
+                server.ca_file.as_deref().map_or(Ok(()), is_there)
+            }
         }
     }
 }

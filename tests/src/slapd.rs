@@ -9,6 +9,7 @@ use crate::directory::{BASE, Directory, Schema};
 use crate::failure::{Context, Failure, Outcome, require};
 use crate::program::{Background, Ended, Program, wait_until};
 use crate::site::{SVCAUTH_ID, Site};
+use crate::tls::make_certificates;
 use crate::world::World;
 
 const HOME: &str = "/run/world/slapd";
@@ -38,7 +39,7 @@ impl Slapd {
         ip(&["addr", "add", &format!("{ADDRESS}/32"), "dev", "lo"])?;
         let hosts = fs::read_to_string("/etc/hosts")?;
         world.write("/etc/hosts", 0o644, format!("{hosts}{ADDRESS} {NAME}\n"))?;
-        make_certificates(world)?;
+        make_certificates(world, HOME, NAME)?;
         write_schema(world, schema)?;
         world.write(format!("{HOME}/slapd.conf"), 0o600, config(schema))?;
         world.write(format!("{HOME}/data.ldif"), 0o600, entries(directory, schema))?;
@@ -178,22 +179,4 @@ fn write_schema(world: &World, schema: Schema) -> Outcome {
         )?;
     }
     Ok(())
-}
-
-/// A certificate authority, and a certificate for the name of the server; nothing for its address.
-fn make_certificates(world: &World) -> Outcome {
-    const NEW_KEY: &str = "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    let extensions =
-        format!("basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName=DNS:{NAME}\n");
-    world.write(format!("{HOME}/extensions"), 0o644, extensions)?;
-    openssl(&format!("{NEW_KEY} -x509 -days 30 -subj /CN=authority -keyout ca.key -out ca.pem"))?;
-    openssl(&format!("{NEW_KEY} -subj /CN={NAME} -keyout server.key -out server.csr"))?;
-    openssl(
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile extensions -out server.pem",
-    )
-}
-
-fn openssl(line: &str) -> Outcome {
-    let words: Vec<&str> = line.split(' ').collect();
-    Program::new("openssl").args(&words).dir(HOME).run()?.expect_ok().map(drop)
 }

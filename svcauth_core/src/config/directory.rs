@@ -26,7 +26,7 @@ pub struct Directory {
     pub timeout: Duration,
 }
 
-/// The sort of directory. Active Directory is known to the configuration, and refused by this version.
+/// The sort of directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DirectoryKind {
     /// One LDIF file.
@@ -36,6 +36,8 @@ pub enum DirectoryKind {
     },
     /// An LDAP server with an RFC 2307 or rfc2307bis schema.
     Ldap(Box<LdapDirectory>),
+    /// Active Directory or Samba, by its controllers: always a simple bind, always over TLS.
+    Ad(Box<LdapDirectory>),
 }
 
 impl DirectoryKind {
@@ -45,7 +47,23 @@ impl DirectoryKind {
         match self {
             Self::Ldif { .. } => "ldif",
             Self::Ldap(_) => "ldap",
+            Self::Ad(_) => "ad",
         }
+    }
+
+    /// How to reach the server, where there is one.
+    #[must_use]
+    pub fn server(&self) -> Option<&LdapDirectory> {
+        match self {
+            Self::Ldif { .. } => None,
+            Self::Ldap(server) | Self::Ad(server) => Some(server),
+        }
+    }
+
+    /// Whether entries have the schema of Active Directory.
+    #[must_use]
+    pub const fn is_ad(&self) -> bool {
+        matches!(self, Self::Ad(_))
     }
 }
 
@@ -119,10 +137,13 @@ fn kind(
     let span = raw.kind.as_ref().map_or_else(|| section.clone(), Spanned::span);
     let kinds = [("ldif", Kind::Ldif), ("ldap", Kind::Ldap), ("ad", Kind::Ad)];
     match check.one_of(raw.kind.take(), "kind", &kinds)? {
-        None => Err(check.0.error(span, "[directory] has no kind; add kind = \"ldif\" or kind = \"ldap\"")),
-        Some(Kind::Ad) => {
-            let hint = "this version does not offer kind = \"ad\"; use \"ldap\" with the controllers as uris and posix attributes";
+        None => {
+            let hint = "[directory] has no kind; add kind = \"ldif\", kind = \"ldap\" or kind = \"ad\"";
             Err(check.0.error(span, hint))
+        }
+        Some(Kind::Ad) => {
+            refuse(check, "ad", spans([("file", raw.file.take())]))?;
+            Ok(DirectoryKind::Ad(Box::new(ad(check, section, raw)?)))
         }
         Some(Kind::Ldif) => {
             let foreign = [
@@ -143,7 +164,7 @@ fn kind(
             let foreign =
                 [("file", raw.file.take()), ("domain", raw.domain.take()), ("site", raw.site.take())];
             refuse(check, "ldap", spans(foreign))?;
-            Ok(DirectoryKind::Ldap(Box::new(ldap(check, section, raw)?)))
+            Ok(DirectoryKind::Ldap(Box::new(ldap(check, section, raw, "ldap")?)))
         }
     }
 }
@@ -165,10 +186,43 @@ fn refuse(
     })
 }
 
-fn ldap(check: Check<'_>, section: Range<usize>, raw: raw::Directory) -> Result<LdapDirectory, ConfigError> {
+/// What an LDAP server is, but for what a controller never takes: a bind as nobody or by `ldapi`'s peer, and passwords in
+/// the clear.
+fn ad(
+    check: Check<'_>,
+    section: Range<usize>,
+    mut raw: raw::Directory,
+) -> Result<LdapDirectory, ConfigError> {
+    let found = [("domain", raw.domain.take()), ("site", raw.site.take())];
+    if let Some((key, span)) = spans(found).next() {
+        let hint = format!(
+            "{key}: this version does not find controllers by itself; take it out and name them: \
+             uris = [\"ldaps://dc1.example.com\"]"
+        );
+        return Err(check.0.error(span, hint));
+    }
+    let place = |key: &raw::Text| key.as_ref().map_or_else(|| section.clone(), Spanned::span);
+    let (bind, tls) = (place(&raw.bind), place(&raw.tls));
+    let server = ldap(check, section.clone(), raw, "ad")?;
+    if server.tls == Tls::Off {
+        return Err(check.0.error(tls, "kind = \"ad\" needs tls = \"ldaps\" or \"starttls\""));
+    }
+    if !matches!(server.bind, Bind::Simple { .. }) {
+        let hint = "kind = \"ad\" needs bind = \"simple\" with bind_dn and bind_password_file";
+        return Err(check.0.error(bind, hint));
+    }
+    Ok(server)
+}
+
+fn ldap(
+    check: Check<'_>,
+    section: Range<usize>,
+    raw: raw::Directory,
+    kind: &str,
+) -> Result<LdapDirectory, ConfigError> {
     let words = [("ldaps", Tls::Ldaps), ("starttls", Tls::StartTls), ("off", Tls::Off)];
     let tls = check.one_of(raw.tls, "tls", &words)?.unwrap_or(Tls::Ldaps);
-    let missing = "kind = \"ldap\" needs uris = [\"ldaps://ldap.example.com\"]";
+    let missing = format!("kind = \"{kind}\" needs uris = [\"ldaps://{kind}.example.com\"]");
     let uris = raw.uris.ok_or_else(|| check.0.error(section.clone(), missing))?;
     let uris = check
         .items(uris, "the list of uris is empty; name at least one server", |text| uri(check, text, tls))?;

@@ -66,20 +66,63 @@ pub struct People {
     pub principal: Vec<String>,
 }
 
-/// What the kind of directory demands of a search.
+/// What the kind of directory demands of a search, and what it has for defaults.
 #[derive(Clone, Copy)]
 pub(super) enum Searches {
-    /// Without a base the whole file is meant.
-    MayOmitBase,
-    /// Whoever may write anywhere in the tree could offer accounts: the base must be named.
-    NeedBase,
+    /// A file: without a base the whole of it is meant.
+    File,
+    /// A server. Whoever may write anywhere in the tree could offer accounts: the base must be named.
+    Server,
+    /// As a server, with the schema of Active Directory.
+    Ad,
 }
+
+/// What stands for keys that are left out.
+struct Defaults {
+    accounts: &'static str,
+    groups: &'static str,
+    people: &'static str,
+    member: &'static [&'static str],
+    login: &'static str,
+    ssh_key: &'static [&'static str],
+    principal: &'static [&'static str],
+}
+
+const POSIX: Defaults = Defaults {
+    accounts: "(objectClass=posixAccount)",
+    groups: "(|(objectClass=posixGroup)(objectClass=groupOfNames)(objectClass=groupOfMembers))",
+    people: "(|(objectClass=person)(objectClass=inetOrgPerson)(objectClass=posixAccount)(objectClass=ldapPublicKey))",
+    member: &["member", "memberUid"],
+    login: "uid",
+    ssh_key: &["sshPublicKey", "altSecurityIdentities"],
+    principal: &["krbPrincipalName", "userPrincipalName"],
+};
+
+/// Security groups alone (global, domain local, universal, built-in): a distribution group is a mailing list, which
+/// others than those who hand out rights may change. Computers are of the class user; their category is another one.
+const AD: Defaults = Defaults {
+    accounts: "(&(objectCategory=person)(objectClass=user)(uidNumber=*))",
+    groups: "(&(objectClass=group)(|(groupType=-2147483646)(groupType=-2147483644)(groupType=-2147483640)(groupType=-2147483643)))",
+    people: "(&(objectCategory=person)(objectClass=user))",
+    member: &["member"],
+    login: "sAMAccountName",
+    ssh_key: &["altSecurityIdentities", "sshPublicKey"],
+    principal: &["userPrincipalName"],
+};
 
 impl Searches {
     pub(super) const fn of(directory: &Directory) -> Self {
         match directory.kind {
-            DirectoryKind::Ldif { .. } => Self::MayOmitBase,
-            DirectoryKind::Ldap(_) => Self::NeedBase,
+            DirectoryKind::Ldif { .. } => Self::File,
+            DirectoryKind::Ldap(_) => Self::Server,
+            DirectoryKind::Ad(_) => Self::Ad,
+        }
+    }
+
+    const fn defaults(self) -> &'static Defaults {
+        match self {
+            Self::File | Self::Server => &POSIX,
+            Self::Ad => &AD,
         }
     }
 
@@ -93,8 +136,8 @@ impl Searches {
     ) -> Result<Search, ConfigError> {
         let Some(base) = base else {
             return match self {
-                Self::MayOmitBase => Ok(Search { base: String::new(), filter: filter_of(check, filter, default)? }),
-                Self::NeedBase => Err(check.0.error(
+                Self::File => Ok(Search { base: String::new(), filter: filter_of(check, filter, default)? }),
+                Self::Server | Self::Ad => Err(check.0.error(
                     0..0,
                     format!("[{section}] has no base; write base = \"ou=...\" so that no other part of the tree counts"),
                 )),
@@ -125,11 +168,11 @@ pub(super) fn accounts(
     let id_map = raw.id_map.as_ref().map_or(0..0, Spanned::span);
     if check.one_of(raw.id_map, "id_map", &[("posix", false), ("sid", true)])? == Some(true) {
         let hint =
-            "id_map = \"sid\" needs Active Directory, which this version does not offer; use \"posix\"";
+            "this version does not offer id_map = \"sid\"; use \"posix\": ids are uidNumber and gidNumber";
         return Err(check.0.error(id_map, hint));
     }
     Ok(Accounts {
-        search: search.check(check, "accounts", raw.base, raw.filter, "(objectClass=posixAccount)")?,
+        search: search.check(check, "accounts", raw.base, raw.filter, search.defaults().accounts)?,
         id_range: id_range(check, raw.id_range)?,
         home: home(check, raw.home)?,
         shell: raw.shell.map_or_else(|| Ok("/bin/bash".to_string()), |shell| passwd_path(check, shell))?,
@@ -190,20 +233,20 @@ fn local_accounts(check: Check<'_>, list: raw::Texts) -> Result<Vec<String>, Con
 }
 
 pub(super) fn groups(check: Check<'_>, search: Searches, raw: raw::Groups) -> Result<Groups, ConfigError> {
-    let filter = "(|(objectClass=posixGroup)(objectClass=groupOfNames)(objectClass=groupOfMembers))";
+    let defaults = search.defaults();
     Ok(Groups {
-        search: search.check(check, "groups", raw.base, raw.filter, filter)?,
-        member: attributes(check, raw.member, &["member", "memberUid"])?,
+        search: search.check(check, "groups", raw.base, raw.filter, defaults.groups)?,
+        member: attributes(check, raw.member, defaults.member)?,
     })
 }
 
 pub(super) fn people(check: Check<'_>, search: Searches, raw: raw::People) -> Result<People, ConfigError> {
-    let filter = "(|(objectClass=person)(objectClass=inetOrgPerson)(objectClass=posixAccount)(objectClass=ldapPublicKey))";
+    let defaults = search.defaults();
     Ok(People {
-        search: search.check(check, "people", raw.base, raw.filter, filter)?,
-        login: raw.login.map_or_else(|| Ok("uid".to_string()), |name| attribute(check, name))?,
-        ssh_key: attributes(check, raw.ssh_key, &["sshPublicKey", "altSecurityIdentities"])?,
-        principal: attributes(check, raw.principal, &["krbPrincipalName", "userPrincipalName"])?,
+        search: search.check(check, "people", raw.base, raw.filter, defaults.people)?,
+        login: raw.login.map_or_else(|| Ok(defaults.login.to_string()), |name| attribute(check, name))?,
+        ssh_key: attributes(check, raw.ssh_key, defaults.ssh_key)?,
+        principal: attributes(check, raw.principal, defaults.principal)?,
     })
 }
 

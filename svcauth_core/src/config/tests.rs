@@ -95,6 +95,34 @@ fn an_ldap_file_is_read_as_it_is_written() {
 }
 
 #[test]
+fn active_directory_has_the_defaults_of_its_own_schema() {
+    let text = LDAP
+        .replace("kind = \"ldap\"", "kind = \"ad\"")
+        .replace("member = [\"uniqueMember\"]\n", "")
+        .replace("cn=svcauth,dc=example,dc=com", "svcauth@example.com");
+    let config = Config::parse(&text).unwrap();
+    assert!(config.directory.kind.is_ad() && config.directory.kind.as_str() == "ad");
+    let server = config.directory.kind.server().unwrap();
+    assert!(matches!(&server.bind, Bind::Simple { dn, .. } if dn == "svcauth@example.com"));
+    assert_eq!(
+        config.accounts.search.filter.to_string(),
+        "(&(objectCategory=person)(objectClass=user)(uidNumber=*))"
+    );
+    let groups = &config.groups.search.filter;
+    for (kind, security) in [("-2147483646", true), ("-2147483643", true), ("2", false), ("8", false)] {
+        let class: &[Vec<u8>] = &[b"top".to_vec(), b"group".to_vec()];
+        let value: &[Vec<u8>] = &[kind.as_bytes().to_vec()];
+        let values = |name: &str| if name == "grouptype" { value } else { class };
+        assert_eq!(groups.matches(&values), security, "{kind}");
+    }
+    assert_eq!(config.people.search.filter.to_string(), "(&(objectCategory=person)(objectClass=user))");
+    assert_eq!(config.groups.member, ["member"]);
+    assert_eq!(config.people.login, "sAMAccountName");
+    assert_eq!(config.people.ssh_key, ["altSecurityIdentities", "sshPublicKey"]);
+    assert_eq!(config.people.principal, ["userPrincipalName"]);
+}
+
+#[test]
 fn loopback_is_recognised_in_every_spelling_and_nothing_else_is() {
     for (uri, local) in [
         ("ldap://localhost", true),

@@ -8,6 +8,8 @@ use super::connect;
 use super::entry::Entry;
 use super::error::FetchError;
 use super::pump::{self, End, Link};
+use super::ranges;
+use super::schema::Schema;
 use super::shape::Phase;
 use super::{Kind, Sink};
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
@@ -51,7 +53,7 @@ pub(super) async fn fetch(
 }
 
 /// One server while it is asked.
-struct Server<'a> {
+pub(super) struct Server<'a> {
     uri: &'a DirectoryUri,
     wait: Duration,
     link: Link,
@@ -71,6 +73,9 @@ impl Server<'_> {
         let mut session = self.guarded(stream, first).await?;
         self.bind(&mut session, &ldap.bind, secret).await?;
         sink.begin();
+        if config.directory.kind.is_ad() {
+            self.domain(&mut session, sink).await?;
+        }
         for kind in [Kind::Accounts, Kind::Groups, Kind::People] {
             self.search(&mut session, config, kind, sink).await?;
         }
@@ -122,32 +127,60 @@ impl Server<'_> {
         let step = format!("the search of [{section}]");
         let adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> =
             vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
-        let started =
-            session.streaming_search_with(adapters, base, Scope::Subtree, &filter, kind.attributes(config));
+        let attributes = Schema::of(config).attributes(kind, config);
+        let started = session.streaming_search_with(adapters, base, Scope::Subtree, &filter, attributes);
         let mut stream = self.within(&step, started).await?.map_err(|error| self.broken(&step, &error))?;
-        let mut count = 0;
+        let (mut count, mut unfinished) = (0, Vec::new());
         // Armed anew for every entry; the deadline of the whole fetch catches a server that drips.
         while let Some(found) = self.next(&step, &mut stream).await? {
-            self.link.taken();
+            self.taken();
             count += 1;
             if count > MAX_ENTRIES {
                 return Err(self.incomplete(&step, "more than 1,000,000 entries"));
             }
-            let entry = entry(found).ok_or_else(|| self.incomplete(&step, "an entry could not be read"))?;
-            if entry.attributes.keys().any(|name| name.contains(";range=")) {
-                let what = "the server sends values in ranges, which needs kind = \"ad\"";
-                return Err(self.incomplete(&step, what));
+            let mut entry =
+                entry(found).ok_or_else(|| self.incomplete(&step, "an entry could not be read"))?;
+            let rests = self.settled(&step, &mut entry, config)?;
+            if rests.is_empty() {
+                sink.take(kind, &entry);
+            } else {
+                unfinished.push((entry, rests));
             }
-            sink.take(kind, &entry);
         }
         let result = self.within(&step, stream.finish()).await?;
         if result.rc == 32 {
             return Err(FetchError::NoBase { server: self.uri.to_string(), section, base: base.clone() });
         }
-        self.accepted(&step, result)
+        self.accepted(&step, result)?;
+        for entry in unfinished {
+            sink.take(kind, &self.finish(session, &step, entry).await?);
+        }
+        Ok(())
     }
 
-    async fn next<'s>(
+    /// Ranges of values are known of Active Directory alone.
+    fn settled(
+        &self,
+        step: &str,
+        entry: &mut Entry,
+        config: &Config,
+    ) -> Result<Vec<ranges::Rest>, FetchError> {
+        if config.directory.kind.is_ad() {
+            return ranges::settle(entry).map_err(|what| self.incomplete(step, &what));
+        }
+        if entry.attributes.keys().any(|name| name.contains(";range=")) {
+            let what = "the server sends values in ranges, which needs kind = \"ad\"";
+            return Err(self.incomplete(step, what));
+        }
+        Ok(Vec::new())
+    }
+
+    /// Makes room for one more entry.
+    pub(super) fn taken(&self) {
+        self.link.taken();
+    }
+
+    pub(super) async fn next<'s>(
         &self,
         step: &str,
         stream: &mut SearchStream<'s, String, Vec<String>>,
@@ -155,7 +188,7 @@ impl Server<'_> {
         self.within(step, stream.next()).await?.map_err(|error| self.broken(step, &error))
     }
 
-    async fn within<T>(&self, step: &str, work: impl Future<Output = T>) -> Result<T, FetchError> {
+    pub(super) async fn within<T>(&self, step: &str, work: impl Future<Output = T>) -> Result<T, FetchError> {
         timeout(self.wait, work).await.map_err(|_| FetchError::Timeout {
             server: self.uri.to_string(),
             step: step.to_owned(),
@@ -163,7 +196,7 @@ impl Server<'_> {
         })
     }
 
-    fn accepted(&self, step: &str, result: LdapResult) -> Result<(), FetchError> {
+    pub(super) fn accepted(&self, step: &str, result: LdapResult) -> Result<(), FetchError> {
         match result.rc {
             0 => Ok(()),
             code => Err(FetchError::Refused {
@@ -176,7 +209,7 @@ impl Server<'_> {
     }
 
     /// What the pump knows about the end of the connection says more than the library's error.
-    fn broken(&self, step: &str, error: &LdapError) -> FetchError {
+    pub(super) fn broken(&self, step: &str, error: &LdapError) -> FetchError {
         match self.link.end() {
             Some(End::Guard(fault)) => FetchError::Guard { server: self.uri.to_string(), fault },
             Some(End::Closed(what)) => self.incomplete(step, &what),
@@ -184,14 +217,14 @@ impl Server<'_> {
         }
     }
 
-    fn incomplete(&self, step: &str, what: &str) -> FetchError {
+    pub(super) fn incomplete(&self, step: &str, what: &str) -> FetchError {
         FetchError::Broken { server: self.uri.to_string(), step: step.to_owned(), what: what.to_owned() }
     }
 }
 
 /// The entry from the library's parse tree. Its own `SearchEntry` panics on what is no text, hides every value of an
 /// attribute behind one that is no text, and lets the last of two attributes of one name win.
-fn entry(found: ResultEntry) -> Option<Entry> {
+pub(super) fn entry(found: ResultEntry) -> Option<Entry> {
     let mut parts = constructed(found.0)?.into_iter();
     let dn = String::from_utf8(primitive(parts.next()?)?).ok()?;
     let mut attributes: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();

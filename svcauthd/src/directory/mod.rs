@@ -3,6 +3,9 @@
 //! Belongs here: reading a whole directory or nothing, and protecting this process from the server. Never here: what an
 //! entry means.
 
+mod ad;
+#[cfg(test)]
+mod ad_tests;
 mod connect;
 pub mod dn;
 pub mod entry;
@@ -12,6 +15,8 @@ pub mod guard;
 mod ldap;
 pub mod ldif;
 mod pump;
+mod ranges;
+pub(crate) mod schema;
 pub mod shape;
 #[cfg(test)]
 mod tests;
@@ -34,6 +39,8 @@ pub struct Fetched {
     pub groups: Vec<Entry>,
     /// Entries that the search of `[people]` found.
     pub people: Vec<Entry>,
+    /// The entry of the domain, where there is one that may be read (Active Directory).
+    pub domain: Option<Entry>,
 }
 
 /// Takes the entries one by one while they arrive, so that a large directory is never in memory as a whole.
@@ -42,6 +49,8 @@ pub struct Fetched {
 pub trait Sink {
     /// A server begins to answer: whatever another one gave before is to be forgotten.
     fn begin(&mut self);
+    /// The entry of the domain, before all others, where there is one that may be read (Active Directory).
+    fn domain(&mut self, entry: &Entry);
     /// An entry that this search found.
     fn take(&mut self, kind: Kind, entry: &Entry);
 }
@@ -49,6 +58,9 @@ pub trait Sink {
 impl Sink for Fetched {
     fn begin(&mut self) {
         *self = Self::default();
+    }
+    fn domain(&mut self, entry: &Entry) {
+        self.domain = Some(entry.clone());
     }
     fn take(&mut self, kind: Kind, entry: &Entry) {
         let list = match kind {
@@ -71,9 +83,6 @@ pub enum Kind {
     People,
 }
 
-/// Attributes that say that an entry is disabled, locked or expired. Operational ones must be asked for by name.
-pub(crate) const STATE: [&str; 3] = ["shadowExpire", "nsAccountLock", "pwdAccountLockedTime"];
-
 impl Kind {
     fn section(self) -> &'static str {
         match self {
@@ -88,27 +97,6 @@ impl Kind {
             Self::Groups => &config.groups.search,
             Self::People => &config.people.search,
         }
-    }
-    /// What a server is asked for.
-    fn attributes(self, config: &Config) -> Vec<String> {
-        let fixed: &[&str] = match self {
-            Self::Accounts => {
-                &["uid", "cn", "uidNumber", "gidNumber", "gecos", "homeDirectory", "loginShell", "memberOf"]
-            }
-            Self::Groups => &["cn", "gidNumber"],
-            Self::People => &[],
-        };
-        let state: &[&str] = if self == Self::Groups { &[] } else { &STATE };
-        let named: Vec<&String> = match self {
-            Self::Accounts => Vec::new(),
-            Self::Groups => config.groups.member.iter().collect(),
-            Self::People => {
-                let people = &config.people;
-                std::iter::once(&people.login).chain(&people.ssh_key).chain(&people.principal).collect()
-            }
-        };
-        let fixed = ["entryUUID"].iter().chain(fixed).chain(state).map(ToString::to_string);
-        fixed.chain(named.into_iter().cloned()).collect()
     }
 }
 
@@ -138,7 +126,7 @@ pub fn fetch_into(
 ) -> Result<String, FetchError> {
     match &config.directory.kind {
         DirectoryKind::Ldif { file: path } => file::fetch(config, path, sink),
-        DirectoryKind::Ldap(ldap) => {
+        DirectoryKind::Ldap(ldap) | DirectoryKind::Ad(ldap) => {
             // The library panics on what it does not expect; the guard should leave it no occasion to.
             catch_unwind(AssertUnwindSafe(|| fetch_ldap(config, ldap, secret, deadline, sink)))
                 .unwrap_or_else(|_| Err(FetchError::Internal("the LDAP library panicked".to_owned())))

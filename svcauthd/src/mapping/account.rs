@@ -1,55 +1,73 @@
 //! An entry as a managed account.
 
+use super::ad::Lockout;
 use super::values::{dns, field, identity, name, path, required};
 use super::{Fault, state};
 use crate::candidate::AccountEntry;
 use crate::directory::Entry;
+use crate::directory::schema::Schema;
 use crate::local_names::{Ids, LocalNames};
+use std::time::{SystemTime, UNIX_EPOCH};
 use svcauth_core::config::Config;
 use svcauth_core::id::{IdRange, parse_id};
 use svcauth_core::name::{check_account, check_field};
 
-pub(super) fn read(entry: &Entry, config: &Config, local: &LocalNames) -> Result<AccountEntry, Fault> {
-    let (id, dn) = identity(entry)?;
-    let name = name(entry, &dn, "uid", check_account)?;
+pub(super) fn read(
+    entry: &Entry,
+    config: &Config,
+    local: &LocalNames,
+    lockout: Lockout,
+) -> Result<AccountEntry, Fault> {
+    let schema = Schema::of(config);
+    let (id, dn) = identity(entry, config)?;
+    let name = name(entry, &dn, schema.account, check_account)?;
     let Ids { uid, gid } = if config.accounts.local_accounts.contains(&name) {
-        local_ids(&name, local)?
+        local_ids(&name, schema, local)?
     } else {
-        ids(entry, &name, config.accounts.id_range, local)?
+        ids(entry, &name, config, local)?
     };
-    let state = state::read(entry)?;
+    let state = state::read(entry, config, lockout)?;
     Ok(AccountEntry {
         id,
         dn,
         uid,
         gid,
         gecos: gecos(entry)?,
-        home: path(entry, "homeDirectory")?.unwrap_or_else(|| config.accounts.home_of(&name)),
+        home: path(entry, schema.home)?.unwrap_or_else(|| config.accounts.home_of(&name)),
         shell: path(entry, "loginShell")?.unwrap_or_else(|| config.accounts.shell.clone()),
         // A role that is lost here would be one less that a person needs.
         member_of: dns(entry, "memberOf")?,
-        // Nobody unlocks a shared account by logging in: locked is disabled.
-        disabled: state.disabled || state.locked_until.is_some(),
+        // Nobody unlocks a shared account by logging in: locked is disabled. A lockout that has an end is judged now and
+        // at every fetch to come.
+        disabled: state.disabled || state.locked_until.is_some_and(|until| until > now()),
         expires: state.expires,
         name,
     })
 }
 
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 /// An account of `/etc/passwd` that the configuration names: the directory says who may use it, the host what it is.
-fn local_ids(name: &str, local: &LocalNames) -> Result<Ids, Fault> {
+fn local_ids(name: &str, schema: &Schema, local: &LocalNames) -> Result<Ids, Fault> {
     match local.ids_of(name) {
         Some(Ids { uid: 0, .. }) => {
-            Err(Fault::of("uid", name.as_bytes(), "has uid 0 on this host; root is never managed"))
+            Err(Fault::of(schema.account, name.as_bytes(), "has uid 0 on this host; root is never managed"))
         }
         Some(ids) => Ok(ids),
-        None => Err(Fault::of("uid", name.as_bytes(), "is in local_accounts, but not in /etc/passwd")),
+        None => {
+            Err(Fault::of(schema.account, name.as_bytes(), "is in local_accounts, but not in /etc/passwd"))
+        }
     }
 }
 
-fn ids(entry: &Entry, name: &str, range: IdRange, local: &LocalNames) -> Result<Ids, Fault> {
+fn ids(entry: &Entry, name: &str, config: &Config, local: &LocalNames) -> Result<Ids, Fault> {
+    let (schema, range) = (Schema::of(config), config.accounts.id_range);
     if local.has_user(name) {
         let why = "is a user of this host; rename one of the two, or add it to local_accounts";
-        return Err(Fault::of("uid", name.as_bytes(), why));
+        return Err(Fault::of(schema.account, name.as_bytes(), why));
     }
     let uid = id(entry, "uidNumber", range)?;
     if local.has_uid(uid) {

@@ -1,9 +1,10 @@
 //! An entry as a group: a role, and with a gid of the configured range a Unix group, too.
 
-use super::Fault;
 use super::values::{dn_of, identity, name, one};
+use super::{Fault, ad};
 use crate::candidate::{GroupEntry, Member};
 use crate::directory::Entry;
+use crate::directory::schema::Schema;
 use crate::local_names::LocalNames;
 use svcauth_core::config::Config;
 use svcauth_core::id::{is_assignable, parse_id};
@@ -15,11 +16,15 @@ pub(super) fn read(
     local: &LocalNames,
     odd: &mut Vec<Fault>,
 ) -> Result<GroupEntry, Fault> {
-    let (id, dn) = identity(entry)?;
-    let name = name(entry, &dn, "cn", check_group)?;
+    let (id, dn) = identity(entry, config)?;
+    if config.directory.kind.is_ad() {
+        ad::is_security_group(entry)?;
+    }
+    let attribute = Schema::of(config).group;
+    let name = name(entry, &dn, attribute, check_group)?;
     if local.has_group(&name) {
         let why = "is a group of this host; rename one of the two";
-        return Err(Fault::of("cn", name.as_bytes(), why));
+        return Err(Fault::of(attribute, name.as_bytes(), why));
     }
     let gid = gid(entry, config, local, odd)?;
     let members = members(entry, &config.groups.member, odd);

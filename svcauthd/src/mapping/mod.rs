@@ -5,6 +5,7 @@
 //! neither gets it.
 
 mod account;
+mod ad;
 mod conflicts;
 mod group;
 mod person;
@@ -54,6 +55,7 @@ fn shown(value: &[u8]) -> String {
 #[must_use]
 pub fn map(fetched: Fetched, config: &Config, local: &LocalNames) -> Candidate {
     let mut mapper = Mapper::new(config, local);
+    fetched.domain.iter().for_each(|domain| mapper.domain(domain));
     let all =
         [(Kind::Accounts, fetched.accounts), (Kind::Groups, fetched.groups), (Kind::People, fetched.people)];
     for (kind, entries) in all {
@@ -68,13 +70,17 @@ pub struct Mapper<'a> {
     config: &'a Config,
     local: &'a LocalNames,
     found: Candidate,
+    /// How long a lockout lasts, and who is in which group by number; of Active Directory alone.
+    lockout: ad::Lockout,
+    primaries: ad::Primaries,
 }
 
 impl<'a> Mapper<'a> {
     /// A mapper that has seen no entry yet.
     #[must_use]
     pub fn new(config: &'a Config, local: &'a LocalNames) -> Self {
-        Self { config, local, found: Candidate::default() }
+        let (lockout, primaries) = (ad::Lockout::default(), ad::Primaries::default());
+        Self { config, local, found: Candidate::default(), lockout, primaries }
     }
 
     /// Everything that the entries mean, when all of them were taken.
@@ -86,30 +92,53 @@ impl<'a> Mapper<'a> {
         // An entry that is a shared account is nobody: it must not become the person behind a session.
         let shared: HashSet<&str> = accounts.iter().map(|account| account.id.as_str()).collect();
         people.retain(|person| !shared.contains(person.id.as_str()));
+        self.primaries.join(&mut groups);
         conflicts::people(&mut people, &mut refused);
         Candidate { server, accounts, groups, people, refused }
     }
 }
 
+impl Mapper<'_> {
+    fn account(&mut self, entry: &Entry) -> Result<(), Fault> {
+        let account = account::read(entry, self.config, self.local, self.lockout)?;
+        if self.config.directory.kind.is_ad() {
+            self.primaries.note(entry, &account.id, &account.dn)?;
+        }
+        self.found.accounts.push(account);
+        Ok(())
+    }
+
+    fn person(&mut self, entry: &Entry, odd: &mut Vec<Fault>) -> Result<(), Fault> {
+        let person = person::read(entry, self.config, self.lockout, odd)?;
+        if self.config.directory.kind.is_ad() {
+            self.primaries.note(entry, &person.id, &person.dn)?;
+        }
+        self.found.people.push(person);
+        Ok(())
+    }
+}
+
 impl Sink for Mapper<'_> {
     fn begin(&mut self) {
-        self.found = Candidate::default();
+        *self = Self::new(self.config, self.local);
+    }
+
+    fn domain(&mut self, entry: &Entry) {
+        self.lockout = ad::Lockout::of(entry);
     }
 
     /// A fault refuses the entry, an odd value only itself.
     fn take(&mut self, kind: Kind, entry: &Entry) {
         let mut odd = Vec::new();
-        let (config, local, found) = (self.config, self.local, &mut self.found);
         let read = match kind {
-            Kind::Accounts => account::read(entry, config, local).map(|account| found.accounts.push(account)),
-            Kind::Groups => group::read(entry, config, local, &mut odd).map(|group| found.groups.push(group)),
-            Kind::People => {
-                person::read(entry, &config.people, &mut odd).map(|person| found.people.push(person))
-            }
+            Kind::Accounts => self.account(entry),
+            Kind::Groups => group::read(entry, self.config, self.local, &mut odd)
+                .map(|group| self.found.groups.push(group)),
+            Kind::People => self.person(entry, &mut odd),
         };
         if let Err(fault) = read {
             odd = vec![fault];
         }
-        found.refused.extend(odd.into_iter().map(|fault| fault.refusal(&entry.dn)));
+        self.found.refused.extend(odd.into_iter().map(|fault| fault.refusal(&entry.dn)));
     }
 }

@@ -1,20 +1,27 @@
 //! An entry as a person: who they are, and what proves it.
 
+use super::ad::Lockout;
 use super::values::{identity, name};
 use super::{Fault, state};
 use crate::candidate::PersonEntry;
 use crate::directory::Entry;
-use svcauth_core::config::People;
+use svcauth_core::config::Config;
 use svcauth_core::name::check_login;
 use svcauth_core::origin::PublicKey;
 
 /// Longest Kerberos principal in bytes.
 const PRINCIPAL_MAX: usize = 256;
 
-pub(super) fn read(entry: &Entry, config: &People, odd: &mut Vec<Fault>) -> Result<PersonEntry, Fault> {
-    let (id, dn) = identity(entry)?;
+pub(super) fn read(
+    entry: &Entry,
+    config: &Config,
+    lockout: Lockout,
+    odd: &mut Vec<Fault>,
+) -> Result<PersonEntry, Fault> {
+    let (id, dn) = identity(entry, config)?;
+    let state = state::read(entry, config, lockout)?;
+    let config = &config.people;
     let login = name(entry, &dn, &config.login, check_login)?;
-    let state = state::read(entry)?;
     Ok(PersonEntry {
         id,
         dn,

@@ -3,8 +3,10 @@
 //! A value that cannot be understood refuses the entry: it was meant to take something away.
 
 use super::Fault;
+use super::ad::{self, Lockout};
 use super::values::one;
 use crate::directory::Entry;
+use svcauth_core::config::Config;
 use svcauth_core::id::parse_id;
 
 const DAY: u64 = 86_400;
@@ -19,7 +21,12 @@ pub(super) struct State {
     pub(super) locked_until: Option<u64>,
 }
 
-pub(super) fn read(entry: &Entry) -> Result<State, Fault> {
+/// What the entry of an account or a person says; a machine's is refused here.
+pub(super) fn read(entry: &Entry, config: &Config, lockout: Lockout) -> Result<State, Fault> {
+    if config.directory.kind.is_ad() {
+        ad::is_nobodys_machine(entry)?;
+        return ad::state(entry, lockout);
+    }
     let (locked, forever) = locked(entry)?;
     Ok(State {
         disabled: disabled(entry)? || forever,

@@ -1,16 +1,20 @@
 //! Values of an entry: how many there may be, and what they may look like.
 
-use super::Fault;
+use super::{Fault, ad};
 use crate::directory::{Entry, dn};
+use svcauth_core::config::Config;
 use svcauth_core::name::{NameError, check_field};
 
 /// Longest text field of a passwd entry in bytes.
 const FIELD_MAX: usize = 256;
 
-/// The entry's DN in normal form, and its immutable id.
-pub(super) fn identity(entry: &Entry) -> Result<(String, String), Fault> {
+/// The entry's immutable id, and its DN in normal form.
+pub(super) fn identity(entry: &Entry, config: &Config) -> Result<(String, String), Fault> {
     let normal =
         dn::normalise(&entry.dn).ok_or_else(|| Fault::new("dn", "cannot be read as a DN (RFC 4514)"))?;
+    if config.directory.kind.is_ad() {
+        return Ok((ad::id(entry)?, normal));
+    }
     Ok((entry.id.clone().unwrap_or_else(|| normal.clone()), normal))
 }
 

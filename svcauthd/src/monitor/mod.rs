@@ -105,7 +105,7 @@ impl Monitor {
     fn watched(&self) -> Option<&std::path::Path> {
         match &self.loaded.config.directory.kind {
             DirectoryKind::Ldif { file } => Some(file),
-            DirectoryKind::Ldap(_) => None,
+            DirectoryKind::Ldap(_) | DirectoryKind::Ad(_) => None,
         }
     }
 

@@ -17,6 +17,7 @@ use tale::Tale;
 const HELP: &str = "\
 cargo demo             accounts from an LDIF file: bob may become deployer, carol may not, both are on record
 cargo demo -- --ldap   the same on a real OpenLDAP server; then bob leaves the group
+cargo demo -- --ad     the same on a real domain controller (Samba); then bob leaves the group
 
 Needs root and a Debian system with a Rust toolchain. Installs missing distribution packages and says so; everything
 else happens in private namespaces, and nothing is left behind.";
@@ -26,6 +27,7 @@ else happens in private namespaces, and nothing is left behind.";
 enum Source {
     Ldif,
     Ldap,
+    Ad,
 }
 
 impl Source {
@@ -33,6 +35,7 @@ impl Source {
         match self {
             Self::Ldif => "ldif",
             Self::Ldap => "ldap",
+            Self::Ad => "ad",
         }
     }
 }
@@ -47,13 +50,8 @@ pub fn main() -> ExitCode {
     let source = match asked.as_slice() {
         [] => Source::Ldif,
         ["--ldap"] => Source::Ldap,
+        ["--ad"] => Source::Ad,
         ["--help" | "-h"] => return told(HELP, 0),
-        ["--ad"] => {
-            return told(
-                "demo: --ad comes with the directory kind \"ad\", which this version does not have",
-                2,
-            );
-        }
         _ => return told(&format!("demo: unknown words {args:?}\n\n{HELP}"), 2),
     };
     outside(source).unwrap_or_else(|why| told(&format!("demo: failed: {why}"), 1))
@@ -74,6 +72,7 @@ fn inside(world: World, words: &[String]) -> ExitCode {
     let told_it = match words.first().map(String::as_str) {
         Some("ldif") => story::with_ldif(&world, &mut tale),
         Some("ldap") => story::with_ldap(&world, &mut tale),
+        Some("ad") => story::with_ad(&world, &mut tale),
         other => Err(Failure::new(format!("no story {other:?}"))),
     };
     let end = match &told_it {

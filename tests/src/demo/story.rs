@@ -7,6 +7,7 @@ use crate::directory::{Schema, group_dn, person_dn};
 use crate::failure::Outcome;
 use crate::keys::Key;
 use crate::program::{Ended, Program};
+use crate::samba::{self, Samba};
 use crate::site::Site;
 use crate::slapd::Slapd;
 use crate::sshd::{Sshd, client};
@@ -43,7 +44,25 @@ pub(super) fn with_ldap(world: &World, tale: &mut Tale) -> Outcome {
     let daemon = Daemon::start(world)?;
     let sshd = start_sshd(world, tale, &keys)?;
     main_job(world, tale, &keys)?;
-    bob_leaves(world, tale, &keys, &slapd, (&daemon, &sshd))
+    let names = (group_dn("application"), person_dn("bob"));
+    bob_leaves(world, tale, &keys, names, |change| slapd.modify(change), (&daemon, &sshd))
+}
+
+/// Accounts from Active Directory, and a change while everything runs.
+pub(super) fn with_ad(world: &World, tale: &mut Tale) -> Outcome {
+    tale.part("1. A host with a stock sshd, svcauth, and a domain controller as its directory");
+    let (keys, mut site) = prepare(world)?;
+    let people = [("alice", &keys.alice), ("bob", &keys.bob), ("carol", &keys.carol)];
+    let controller = Samba::start(world, &samba::example(&people, ""))?;
+    Samba::serve(world, &mut site)?;
+    site.install(world)?;
+    std::fs::remove_file(crate::site::LDIF)?;
+    tale.remark("samba serves the domain at ldaps://dc1.example.com; its certificate is checked");
+    let daemon = Daemon::start(world)?;
+    let sshd = start_sshd(world, tale, &keys)?;
+    main_job(world, tale, &keys)?;
+    let names = (samba::group_dn("application"), samba::person_dn("bob"));
+    bob_leaves(world, tale, &keys, names, |change| controller.modify(change), (&daemon, &sshd))
 }
 
 fn prepare(world: &World) -> Outcome<(Keys, Site)> {
@@ -127,16 +146,16 @@ fn bob_leaves(
     world: &World,
     tale: &mut Tale,
     keys: &Keys,
-    slapd: &Slapd,
+    (group, bob): (String, String),
+    modify: impl Fn(&str) -> Outcome,
     running: (&Daemon, &Sshd),
 ) -> Outcome {
     tale.part("6. bob leaves the group: one change in the directory, nothing restarted, no file edited");
     let pids = (running.0.pid(), running.1.pid());
-    let (group, bob) = (group_dn("application"), person_dn("bob"));
     let change = format!("dn: {group}\nchangetype: modify\ndelete: member\nmember: {bob}\n");
-    tale.remark("$ ldapmodify");
+    tale.remark("the administrator of the directory:");
     tale.quote(&change);
-    slapd.modify(&change)?;
+    modify(&change)?;
     tale.types("svcauth sync")?;
     let mark = world.log().mark();
     let refused = ssh(tale, "bob", &keys.bob, &["id"])?;

@@ -47,6 +47,11 @@ impl Plan {
         Ok(key)
     }
 
+    /// A key that was made.
+    pub(crate) fn key(&self, name: &str) -> Outcome<&Key> {
+        self.keys.get(name).ok_or_else(|| Failure::new(format!("no key was made for {name}")))
+    }
+
     /// A person of the directory with a key.
     pub(crate) fn person(&mut self, world: &World, login: &str) -> Outcome {
         let key = self.make_key(world, login)?;

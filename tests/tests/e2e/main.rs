@@ -3,6 +3,7 @@
 //! One file per theme. The name of a case is a sentence; each denial is preceded by what proves that the same step works
 //! when it should.
 
+mod ad;
 mod broken_host;
 mod certificates;
 mod cli;
@@ -31,5 +32,6 @@ fn main() -> ExitCode {
         hostile::CASES,
         damage::CASES,
         cli::CASES,
+        ad::CASES,
     ])
 }

@@ -1,5 +1,6 @@
 //! What entries mean, and that whatever is odd is refused by name.
 
+mod ad;
 mod people;
 
 use super::map;
@@ -27,6 +28,7 @@ fn mapped_with(accounts: &str, groups: &str, people: &str, config: &str) -> Cand
         accounts: entries(accounts),
         groups: entries(groups),
         people: entries(people),
+        domain: None,
     };
     map(fetched, &Config::parse(&text).unwrap(), &local)
 }

@@ -1,0 +1,166 @@
+//! What Active Directory says in ways of its own: SIDs, account control bits, times since 1601, primary groups.
+//!
+//! A value that cannot be understood refuses the entry: it was meant to take something away.
+
+use super::Fault;
+use super::state::State;
+use super::values::{one, required};
+use crate::candidate::{GroupEntry, Member};
+use crate::directory::Entry;
+use std::collections::HashMap;
+use svcauth_core::id::parse_id;
+
+/// `userAccountControl`: the account is disabled ([MS-ADTS] 2.2.16, `ADS_UF_ACCOUNT_DISABLE`).
+const DISABLED: u32 = 0x2;
+/// `userAccountControl`: another domain's, a computer's or a controller's account.
+const MACHINE: u32 = 0x800 | 0x1000 | 0x2000;
+/// `groupType`: a security group ([MS-ADTS] 2.2.12, `GROUP_TYPE_SECURITY_ENABLED`).
+const SECURITY: u32 = 0x8000_0000;
+/// Ticks of 100 ns in a second.
+const TICKS: u64 = 10_000_000;
+/// Seconds from 1601 to 1970.
+const EPOCH: u64 = 11_644_473_600;
+
+/// An `accountExpires` that never comes.
+const NEVER: u64 = i64::MAX.unsigned_abs();
+
+/// How long a lockout lasts in this domain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Lockout {
+    /// Until an administrator ends it; also where nobody can tell.
+    #[default]
+    UntilUnlocked,
+    /// This many ticks of 100 ns.
+    Ticks(u64),
+}
+
+impl Lockout {
+    /// `lockoutDuration` of the domain: a negative number of ticks; 0 and the least number there is stand for ever.
+    pub(super) fn of(domain: &Entry) -> Self {
+        let text = one(domain, "lockoutDuration").ok().flatten();
+        let ticks = text.and_then(|text| std::str::from_utf8(text).ok()?.parse::<i64>().ok());
+        match ticks {
+            Some(ticks @ ..=-1) if ticks != i64::MIN => Self::Ticks(ticks.unsigned_abs()),
+            _ => Self::UntilUnlocked,
+        }
+    }
+}
+
+/// The entry's SID, which never changes and never returns with another entry.
+pub(super) fn id(entry: &Entry) -> Result<String, Fault> {
+    let value = required(entry, "objectSid")?;
+    sid(value).ok_or_else(|| Fault::of("objectSid", value, "is no SID"))
+}
+
+/// A SID as text ([MS-DTYP] 2.4.2): revision 1, a count, six bytes of authority, and so many numbers of four bytes.
+fn sid(value: &[u8]) -> Option<String> {
+    let (head, rest) = value.split_at_checked(8)?;
+    let [1, count @ 1..=15, authority @ ..] = head else {
+        return None;
+    };
+    let authority = authority.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    if rest.len() != 4 * usize::from(*count) {
+        return None;
+    }
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let numbers = rest.chunks_exact(4).map(|bytes| format!("-{}", number(bytes)));
+    Some(format!("S-1-{authority}{}", numbers.collect::<String>()))
+}
+
+/// Refuses computers, and whatever else of the class user is nobody who logs in.
+pub(super) fn is_nobodys_machine(entry: &Entry) -> Result<(), Fault> {
+    let computer = entry.values("objectclass").iter().any(|class| class.eq_ignore_ascii_case(b"computer"));
+    let name = one(entry, "sAMAccountName")?.unwrap_or_default();
+    if computer || name.ends_with(b"$") || control(entry)? & MACHINE != 0 {
+        return Err(Fault::of("sAMAccountName", name, "is a machine's account; it is nobody"));
+    }
+    Ok(())
+}
+
+/// Refuses mailing lists, which no configured filter can turn into a role.
+pub(super) fn is_security_group(entry: &Entry) -> Result<(), Fault> {
+    let value = required(entry, "groupType")?;
+    let bits = number::<i32>(value).map(unsigned);
+    match bits.ok_or_else(|| Fault::of("groupType", value, "is no number of 32 bits"))? & SECURITY {
+        0 => Err(Fault::of(
+            "groupType",
+            value,
+            "is that of a distribution group; only a security group is a role",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Disabled, expired, locked. Whoever may read one of these may read them all, and the first is always there; so an
+/// absent one is not a hidden one.
+pub(super) fn state(entry: &Entry, lockout: Lockout) -> Result<State, Fault> {
+    Ok(State {
+        disabled: control(entry)? & DISABLED != 0,
+        expires: ticks(entry, "accountExpires")?.filter(|ticks| *ticks != NEVER).map(unix),
+        locked_until: ticks(entry, "lockoutTime")?.map(|since| match lockout {
+            Lockout::UntilUnlocked => u64::MAX,
+            Lockout::Ticks(length) => unix(since.saturating_add(length)),
+        }),
+    })
+}
+
+fn control(entry: &Entry) -> Result<u32, Fault> {
+    let value = required(entry, "userAccountControl")?;
+    let bits = number::<i32>(value).map(unsigned);
+    bits.ok_or_else(|| Fault::of("userAccountControl", value, "is no number of 32 bits"))
+}
+
+/// Ticks since 1601, if there are any: 0 stands for none.
+fn ticks(entry: &Entry, name: &str) -> Result<Option<u64>, Fault> {
+    let Some(value) = one(entry, name)? else {
+        return Ok(None);
+    };
+    let ticks = number::<i64>(value).and_then(|ticks| u64::try_from(ticks).ok());
+    let ticks = ticks.ok_or_else(|| Fault::of(name, value, "is no time since 1601"))?;
+    Ok((ticks != 0).then_some(ticks))
+}
+
+/// Seconds since 1970; what is before that is 0.
+fn unix(ticks: u64) -> u64 {
+    ticks.div_ceil(TICKS).saturating_sub(EPOCH)
+}
+
+/// The bits of a number that the directory writes with a sign.
+const fn unsigned(number: i32) -> u32 {
+    u32::from_ne_bytes(number.to_ne_bytes())
+}
+
+fn number<T: std::str::FromStr>(value: &[u8]) -> Option<T> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// Who is in which group by `primaryGroupID`: neither the group nor the member's own `memberOf` names it.
+#[derive(Debug, Default)]
+pub(super) struct Primaries {
+    /// Members (normalised DNs) by the SID of the group.
+    members: HashMap<String, Vec<String>>,
+}
+
+impl Primaries {
+    /// Takes note of an entry's primary group, which is of its own domain.
+    pub(super) fn note(&mut self, entry: &Entry, id: &str, dn: &str) -> Result<(), Fault> {
+        let Some(value) = one(entry, "primaryGroupID")? else {
+            return Ok(());
+        };
+        let rid = parse_id(value).ok_or_else(|| Fault::of("primaryGroupID", value, "is no number"))?;
+        if let Some((domain, _)) = id.rsplit_once('-') {
+            self.members.entry(format!("{domain}-{rid}")).or_default().push(dn.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Puts the members into their groups.
+    pub(super) fn join(mut self, groups: &mut [GroupEntry]) {
+        for group in groups {
+            let members = self.members.remove(&group.id).unwrap_or_default();
+            group.members.extend(members.into_iter().map(Member::Dn));
+            group.members.sort_unstable();
+            group.members.dedup();
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Certificates for servers of a world.
+
+use crate::failure::Outcome;
+use crate::program::Program;
+use crate::world::World;
+
+/// Makes `ca.pem`, and `server.pem` with `server.key` for a host name, in a folder; nothing for the host's address.
+pub fn make_certificates(world: &World, folder: &str, name: &str) -> Outcome {
+    const NEW_KEY: &str = "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    let extensions =
+        format!("basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName=DNS:{name}\n");
+    world.write(format!("{folder}/extensions"), 0o644, extensions)?;
+    let openssl = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        Program::new("openssl").args(&words).dir(folder).run()?.expect_ok().map(drop)
+    };
+    openssl(&format!("{NEW_KEY} -x509 -days 30 -subj /CN=authority -keyout ca.key -out ca.pem"))?;
+    openssl(&format!("{NEW_KEY} -subj /CN={name} -keyout server.key -out server.csr"))?;
+    openssl(
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile extensions -out server.pem",
+    )
+}
