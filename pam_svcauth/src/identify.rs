@@ -124,17 +124,7 @@ fn inherited(managed: &Managed, caller: &str, around: Vec<Session>) -> Result<Id
 /// no role: the decision and the record say that of them, by name.
 fn person_called(managed: &Managed, login: &str) -> Result<Person, Invalid> {
     let known = managed.snapshot.person(login)?;
-    Ok(known.map_or_else(
-        || Person {
-            login: login.to_owned(),
-            id: String::new(),
-            disabled: false,
-            expires: None,
-            locked_until: None,
-            held: Vec::new(),
-        },
-        |known| known.person,
-    ))
+    Ok(known.map_or_else(|| Person::without_roles(login), |known| known.person))
 }
 
 /// The way back: the longest chain of the sessions around, and they themselves.

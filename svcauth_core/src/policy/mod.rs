@@ -127,7 +127,7 @@ pub struct Held {
 }
 
 /// A person or service of the directory who holds at least one role.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Person {
     /// The login name.
     pub login: String,
@@ -144,6 +144,11 @@ pub struct Person {
 }
 
 impl Person {
+    /// Somebody who has proven a login name that the directory does not know: no role, so no access, but a name to record.
+    #[must_use]
+    pub fn without_roles(login: &str) -> Self {
+        Self { login: String::from(login), ..Self::default() }
+    }
     /// Whether the person holds a role.
     #[must_use]
     pub fn holds(&self, role: RoleRef) -> bool {

@@ -106,14 +106,7 @@ impl Proof {
 
     /// A caller whom the snapshot does not know has proven a name, and holds no role.
     fn person_without_roles(self, login: &str) -> Option<Person> {
-        (self == Self::Caller && login != "root").then(|| Person {
-            login: login.to_owned(),
-            id: String::new(),
-            disabled: false,
-            expires: None,
-            locked_until: None,
-            held: Vec::new(),
-        })
+        (self == Self::Caller && login != "root").then(|| Person::without_roles(login))
     }
 
     fn origin<'a>(self, login: &str, person: Option<&'a Person>) -> Origin<'a> {

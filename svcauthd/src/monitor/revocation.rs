@@ -57,7 +57,7 @@ fn refusal<R: ReadAt>(
     let SessionOrigin::Person(login) = &session.origin else { return Ok(None) };
     let Some(account) = snapshot.account(&session.account)? else { return Ok(None) };
     let policy = snapshot.policy()?;
-    let person = snapshot.person(login)?.map_or_else(|| nobody(login), |known| known.person);
+    let person = snapshot.person(login)?.map_or_else(|| Person::without_roles(login), |known| known.person);
     let hosts = host_names();
     let names: Vec<&str> = hosts.iter().map(String::as_str).collect();
     let at = Circumstances {
@@ -71,18 +71,6 @@ fn refusal<R: ReadAt>(
         // The directory's silence is a reason to open no session, and none to end one.
         Decision::Allow | Decision::Deny(Reason::Stale) => Ok(None),
         Decision::Deny(reason) => Ok(Some(reason)),
-    }
-}
-
-/// A person whom the directory no longer knows holds no role.
-fn nobody(login: &str) -> Person {
-    Person {
-        login: login.to_owned(),
-        id: String::new(),
-        disabled: false,
-        expires: None,
-        locked_until: None,
-        held: Vec::new(),
     }
 }
 
@@ -141,7 +129,7 @@ mod tests {
     use svcauth_core::snapshot::access::{AccessFile, AccessSnapshot};
     use svcauth_host::sessions::Process;
 
-    use super::{Clock, Person, Reason, Session, SessionOrigin, nobody, refusal};
+    use super::{Clock, Person, Reason, Session, SessionOrigin, refusal};
 
     fn snapshot(people: &[Person]) -> Vec<u8> {
         let id_range = IdRange::new(7000, 7999).unwrap();
@@ -209,9 +197,9 @@ mod tests {
     fn only_sessions_that_would_not_be_opened_again_are_ended() {
         let bob = Person {
             held: vec![Held { role: RoleRef(0), path: vec!["application".to_owned()] }],
-            ..nobody("bob")
+            ..Person::without_roles("bob")
         };
-        let file = snapshot(&[bob, nobody("carol")]);
+        let file = snapshot(&[bob, Person::without_roles("carol")]);
         let snapshot = AccessSnapshot::open(file.as_slice(), file.len() as u64).unwrap();
         let person = |login: &str| SessionOrigin::Person(login.to_owned());
         for (session, reason) in [
