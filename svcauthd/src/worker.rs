@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use svcauth_core::config::Config;
 
 use crate::candidate::{AccountEntry, Candidate, GroupEntry, PersonEntry, Refusal};
+use crate::directory::{Depth, Request, Source};
 use crate::frame;
 use crate::local_names::LocalNames;
 
@@ -65,8 +66,9 @@ pub enum Part {
 pub fn run() -> io::Result<()> {
     restrict()?;
     let mut monitor = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut source = Source::default();
     while let Some(job) = frame::read::<Job>(&mut monitor, frame::WORKER_MAX)? {
-        match fetch(&job) {
+        match fetch(&mut source, &job) {
             Ok(candidate) => send(&mut monitor, candidate)?,
             Err(reason) => frame::write(&mut monitor, &Part::Failed { reason }, frame::WORKER_MAX)?,
         }
@@ -97,14 +99,15 @@ fn restrict() -> io::Result<()> {
     Ok(())
 }
 
-fn fetch(job: &Job) -> Result<Candidate, String> {
+fn fetch(source: &mut Source, job: &Job) -> Result<Candidate, String> {
     let config = Config::parse(&job.config).map_err(|error| error.to_string())?;
     let local = LocalNames::read().map_err(|error| error.to_string())?;
     let deadline = Instant::now() + Duration::from_secs(job.deadline_seconds);
     let mut mapper = crate::mapping::Mapper::new(&config, &local);
-    let server = crate::directory::fetch_into(&config, job.secret.as_deref(), deadline, &mut mapper)
-        .map_err(|error| error.to_string())?;
-    Ok(mapper.finish(server))
+    let secret = job.secret.as_deref();
+    let request = Request { config: &config, secret, deadline, since: None, depth: Depth::Whole };
+    let answer = source.fetch(&request, &mut mapper).map_err(|error| error.to_string())?;
+    Ok(mapper.finish(answer.server))
 }
 
 fn send(monitor: &mut UnixStream, candidate: Candidate) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use super::entry::Entry;
 use super::error::FetchError;
-use super::{Kind, Sink, dn, ldif};
+use super::{Extent, Kind, Sink, dn, ldif};
 use std::fs::{File, OpenOptions};
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -18,7 +18,7 @@ pub(super) fn fetch(config: &Config, path: &Path, sink: &mut dyn Sink) -> Result
         searches.push(Answer::new(config, path, kind)?);
     }
     let mut empty = true;
-    sink.begin();
+    sink.begin(Extent::Whole);
     let parsed = ldif::each(&bytes, &mut |dn, entry| {
         empty = false;
         searches.iter_mut().for_each(|search| search.offer(dn, &entry, sink));

@@ -11,7 +11,8 @@ use super::pump::{self, End, Link};
 use super::ranges;
 use super::schema::Schema;
 use super::shape::Phase;
-use super::{Kind, Sink};
+use super::source::{Answer, Request};
+use super::{Extent, Kind, Mark, Sink};
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::asn1::{PL, StructureTag};
 use ldap3::{
@@ -28,21 +29,38 @@ const PAGE: i32 = 500;
 /// Most entries of one search.
 const MAX_ENTRIES: usize = 1_000_000;
 
-/// Reads everything from the first server that gives everything.
+/// What a worker keeps of its servers between two fetches.
+#[derive(Debug, Default)]
+pub(super) struct Held {}
+
+impl Held {
+    /// Whether there is a connection on which a server tells of changes.
+    #[allow(clippy::unused_self, reason = "content synchronisation holds one")]
+    pub(super) const fn is_live(&self) -> bool {
+        false
+    }
+
+    /// Comes back when the directory has changed, or the connection is gone.
+    pub(super) async fn stirs(&mut self) {
+        std::future::pending().await
+    }
+}
+
+/// Asks the first server that gives everything.
 pub(super) async fn fetch(
-    config: &Config,
     ldap: &LdapDirectory,
-    secret: Option<&str>,
+    request: &Request<'_>,
+    _held: &mut Held,
     sink: &mut dyn Sink,
-) -> Result<String, FetchError> {
+) -> Result<Answer, FetchError> {
     let needs_tls =
         ldap.uris.iter().any(|uri| matches!(uri, DirectoryUri::Host { .. }) && ldap.tls != Tls::Off);
     let tls = needs_tls.then(|| connect::connector(ldap.ca_file.as_deref())).transpose()?;
     let mut failures = Vec::new();
     for uri in &ldap.uris {
-        let mut server = Server { uri, wait: config.directory.timeout, link: Link::default() };
-        match server.fetch(config, ldap, secret, tls.as_ref(), sink).await {
-            Ok(()) => return Ok(uri.to_string()),
+        let mut server = Server { uri, wait: request.config.directory.timeout, link: Link::default() };
+        match server.fetch(ldap, request, tls.as_ref(), sink).await {
+            Ok(mark) => return Ok(Answer { server: uri.to_string(), mark, live: false }),
             Err(error) => failures.push(error),
         }
     }
@@ -62,25 +80,46 @@ pub(super) struct Server<'a> {
 impl Server<'_> {
     async fn fetch(
         &mut self,
-        config: &Config,
+        ldap: &LdapDirectory,
+        request: &Request<'_>,
+        tls: Option<&native_tls::TlsConnector>,
+        sink: &mut dyn Sink,
+    ) -> Result<Option<Mark>, FetchError> {
+        let mut session = self.session(ldap, request.secret, tls).await?;
+        self.whole(&mut session, request.config, sink).await?;
+        // Polite, and of no consequence: everything has been read.
+        let _ = timeout(Duration::from_secs(1), session.unbind()).await;
+        Ok(None)
+    }
+
+    /// Connects and binds.
+    async fn session(
+        &self,
         ldap: &LdapDirectory,
         secret: Option<&str>,
         tls: Option<&native_tls::TlsConnector>,
-        sink: &mut dyn Sink,
-    ) -> Result<(), FetchError> {
+    ) -> Result<Ldap, FetchError> {
         let stream = self.within("connecting", connect::open(ldap, self.uri, tls)).await??;
         let first = if ldap.bind == Bind::Anonymous { Phase::Search } else { Phase::Bind };
         let mut session = self.guarded(stream, first).await?;
         self.bind(&mut session, &ldap.bind, secret).await?;
-        sink.begin();
+        Ok(session)
+    }
+
+    /// Reads everything there is.
+    async fn whole(
+        &self,
+        session: &mut Ldap,
+        config: &Config,
+        sink: &mut dyn Sink,
+    ) -> Result<(), FetchError> {
+        sink.begin(Extent::Whole);
         if config.directory.kind.is_ad() {
-            self.domain(&mut session, sink).await?;
+            self.domain(session, sink).await?;
         }
-        for kind in [Kind::Accounts, Kind::Groups, Kind::People] {
-            self.search(&mut session, config, kind, sink).await?;
+        for kind in Kind::ALL {
+            self.search(session, config, kind, sink).await?;
         }
-        // Polite, and of no consequence: everything has been read.
-        let _ = timeout(Duration::from_secs(1), session.unbind()).await;
         Ok(())
     }
 

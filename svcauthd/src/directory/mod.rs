@@ -14,19 +14,23 @@ mod file;
 pub mod guard;
 mod ldap;
 pub mod ldif;
+mod mark;
 mod pump;
 mod ranges;
 pub(crate) mod schema;
 pub mod shape;
+mod source;
 #[cfg(test)]
 mod tests;
 
 pub use entry::Entry;
 pub use error::FetchError;
+pub use mark::{Mark, SyncMark, UsnMark};
+pub use source::{Answer, Depth, Request, Source, Wake, readable};
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use serde::{Deserialize, Serialize};
 use std::time::Instant;
-use svcauth_core::config::{Config, DirectoryKind, LdapDirectory, Search};
+use svcauth_core::config::{Config, Search};
 
 /// Everything that one fetch found. It is complete: an incomplete list is an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,20 +47,40 @@ pub struct Fetched {
     pub domain: Option<Entry>,
 }
 
+/// What an answer is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extent {
+    /// Everything there is; whatever is not in it is not there.
+    #[default]
+    Whole,
+    /// What is new, different or gone since the mark of the request.
+    Changes,
+}
+
 /// Takes the entries one by one while they arrive, so that a large directory is never in memory as a whole.
 ///
 /// Nothing that it was given counts unless the fetch ends well.
 pub trait Sink {
     /// A server begins to answer: whatever another one gave before is to be forgotten.
-    fn begin(&mut self);
+    fn begin(&mut self, extent: Extent);
     /// The entry of the domain, before all others, where there is one that may be read (Active Directory).
     fn domain(&mut self, entry: &Entry);
-    /// An entry that this search found.
+    /// An entry that this search found. Among changes it takes the place of the one with the same id.
     fn take(&mut self, kind: Kind, entry: &Entry);
+    /// Changes only: this search no longer finds the entries with these ids; unknown ones do not matter. The ids are those
+    /// that the mapping gives to entries: entryUUID in lower case, or the SID as text.
+    fn gone(&mut self, kind: Kind, ids: Vec<String>);
+    /// Changes only: this search still finds the entries with these ids, and those that are taken, and no others. What
+    /// several calls name adds up.
+    fn present(&mut self, kind: Kind, ids: Vec<String>);
+    /// Changes only: every group that has one of these DNs (as the directory writes them) as a member was taken in this
+    /// answer, so that no other group has it.
+    fn relisted(&mut self, dns: Vec<String>);
 }
 
 impl Sink for Fetched {
-    fn begin(&mut self) {
+    fn begin(&mut self, _: Extent) {
         *self = Self::default();
     }
     fn domain(&mut self, entry: &Entry) {
@@ -70,10 +94,14 @@ impl Sink for Fetched {
         };
         list.push(entry.clone());
     }
+    fn gone(&mut self, _: Kind, _: Vec<String>) {}
+    fn present(&mut self, _: Kind, _: Vec<String>) {}
+    fn relisted(&mut self, _: Vec<String>) {}
 }
 
 /// The three searches, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// That of `[accounts]`.
     Accounts,
@@ -84,6 +112,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Accounts, Self::Groups, Self::People];
+
     fn section(self) -> &'static str {
         match self {
             Self::Accounts => "accounts",
@@ -103,52 +134,10 @@ impl Kind {
 /// Reads the whole directory, blocking, and gives either everything or an error.
 ///
 /// # Errors
-/// As [`fetch_into`].
+/// As [`Source::fetch`].
 pub fn fetch(config: &Config, secret: Option<&str>, deadline: Instant) -> Result<Fetched, FetchError> {
     let mut fetched = Fetched::default();
-    fetched.server = fetch_into(config, secret, deadline, &mut fetched)?;
+    let request = Request { config, secret, deadline, since: None, depth: Depth::Whole };
+    fetched.server = Source::default().fetch(&request, &mut fetched)?.server;
     Ok(fetched)
-}
-
-/// Reads the whole directory, blocking, entry by entry into `sink`, and gives the server or file that had it all.
-///
-/// `secret` is the bind password (first line of `bind_password_file`, without its newline); it is used for
-/// `bind = "simple"` only. The fetch ends at `deadline` at the latest, but for a file system that hangs.
-///
-/// # Errors
-/// [`FetchError`]: which server or file, at which step, and why. What the sink has is then worth nothing, and the caller
-/// keeps the data of the last good fetch.
-pub fn fetch_into(
-    config: &Config,
-    secret: Option<&str>,
-    deadline: Instant,
-    sink: &mut dyn Sink,
-) -> Result<String, FetchError> {
-    match &config.directory.kind {
-        DirectoryKind::Ldif { file: path } => file::fetch(config, path, sink),
-        DirectoryKind::Ldap(ldap) | DirectoryKind::Ad(ldap) => {
-            // The library panics on what it does not expect; the guard should leave it no occasion to.
-            catch_unwind(AssertUnwindSafe(|| fetch_ldap(config, ldap, secret, deadline, sink)))
-                .unwrap_or_else(|_| Err(FetchError::Internal("the LDAP library panicked".to_owned())))
-        }
-    }
-}
-
-fn fetch_ldap(
-    config: &Config,
-    ldap: &LdapDirectory,
-    secret: Option<&str>,
-    deadline: Instant,
-    sink: &mut dyn Sink,
-) -> Result<String, FetchError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| FetchError::Internal(error.to_string()))?;
-    let work =
-        async { tokio::time::timeout_at(deadline.into(), ldap::fetch(config, ldap, secret, sink)).await };
-    let result = runtime.block_on(work).unwrap_or(Err(FetchError::Deadline));
-    // A name lookup that hangs in libc sits in a thread of the runtime; do not wait for it.
-    runtime.shutdown_background();
-    result
 }

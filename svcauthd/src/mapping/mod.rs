@@ -15,7 +15,7 @@ mod tests;
 mod values;
 
 use crate::candidate::{Candidate, Refusal};
-use crate::directory::{Entry, Fetched, Kind, Sink};
+use crate::directory::{Entry, Extent, Fetched, Kind, Sink};
 use crate::local_names::LocalNames;
 use std::collections::HashSet;
 use svcauth_core::audit::escape::for_terminal;
@@ -119,7 +119,7 @@ impl Mapper<'_> {
 }
 
 impl Sink for Mapper<'_> {
-    fn begin(&mut self) {
+    fn begin(&mut self, _: Extent) {
         *self = Self::new(self.config, self.local);
     }
 
@@ -141,4 +141,9 @@ impl Sink for Mapper<'_> {
         }
         self.found.refused.extend(odd.into_iter().map(|fault| fault.refusal(&entry.dn)));
     }
+
+    // Only whole answers are asked for.
+    fn gone(&mut self, _: Kind, _: Vec<String>) {}
+    fn present(&mut self, _: Kind, _: Vec<String>) {}
+    fn relisted(&mut self, _: Vec<String>) {}
 }
