@@ -1,4 +1,4 @@
-//! What svcauth must ask the host: snapshot files, clocks, the log sockets, the session registry.
+//! What svcauth must ask the host: snapshot files, clocks, the log sockets, the session registry, the decision counts.
 //!
 //! Belongs here: whatever the PAM module, the daemon and the `svcauth` command all need of the operating system. Never
 //! here: deciding (that is `svcauth_core`), the network, threads. The fixed paths of design and packages are in [`paths`].
@@ -7,6 +7,7 @@
 pub mod audit_log;
 pub mod clock;
 pub mod confirmed;
+pub mod decisions;
 pub mod host_names;
 pub mod managed;
 pub mod paths;

@@ -16,5 +16,9 @@ pub const LAST_MANAGED: &str = "/var/lib/svcauth/managed";
 pub const SOCKET: &str = "/run/svcauth/svcauthd.sock";
 /// One file per session; mode 0700.
 pub const SESSIONS_DIR: &str = "/run/svcauth/sessions";
+/// Decisions that the daemon has not counted yet; mode 0600.
+pub const DECISIONS: &str = "/run/svcauth/decisions";
+/// What the daemon tells Prometheus, for the textfile collector of its node exporter; mode 0644.
+pub const METRICS: &str = "/var/lib/svcauth/metrics.prom";
 /// The user that the worker and the keys command run as.
 pub const USER: &str = "svcauth";
