@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use svcauth_core::audit::{Event, Record, Verdict as Word};
 use svcauth_core::policy::{Policy, Reason, RoleRef, Verdict};
 use svcauth_host::audit_log::{DEADLINE, Sinks, Unavailable, send};
+use svcauth_host::decisions;
 use svcauth_host::sessions::{Session, SessionOrigin};
 
 use crate::identify::{Identified, Proof, Who};
@@ -70,11 +71,12 @@ pub(crate) fn allow(record: &mut Record) -> Result<(), Unavailable> {
     deliver(record)
 }
 
-/// Hands over the record of a denied request. It stays denied when nobody takes the record.
+/// Hands over the record of a denied request, and counts it. It stays denied when nobody takes the record.
 pub(crate) fn deny(mut record: Record, reason: Reason) {
     record.decision = Some(Word::Deny);
     record.reason = Some(reason.code().to_owned());
     let _ = deliver(&record);
+    decisions::note(Some(reason), record.service.as_deref().unwrap_or_default());
 }
 
 /// A denial that rests on nothing but the request.

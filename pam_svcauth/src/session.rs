@@ -9,6 +9,7 @@ use svcauth_core::audit::Record;
 use svcauth_core::policy::{Decision, Reason, decide};
 use svcauth_core::snapshot::Invalid;
 use svcauth_host::clock::Clock;
+use svcauth_host::decisions;
 use svcauth_host::host_names::host_names;
 use svcauth_host::sessions::{Process, Registry, Session, SessionOrigin, current_audit_session};
 
@@ -148,15 +149,20 @@ impl Case<'_> {
     fn grant(mut self, pamh: &mut PamHandle, outcome: &Outcome) -> Answer {
         if outcome.identified.who == Who::Root {
             self.admit_root(pamh, &outcome.identified);
-            return Answer::Granted;
+            return self.granted();
         }
         match self.admit(pamh, outcome) {
-            Ok(()) => Answer::Granted,
+            Ok(()) => self.granted(),
             Err((reason, detail)) => {
                 self.record.detail = Some(detail);
                 self.deny(reason)
             }
         }
+    }
+
+    fn granted(&self) -> Answer {
+        decisions::note(None, &self.request.service);
+        Answer::Granted
     }
 
     /// Registers, records, keeps: whatever fails undoes what came before it.
