@@ -60,7 +60,7 @@ pub(super) async fn fetch(
     for uri in &ldap.uris {
         let mut server = Server { uri, wait: request.config.directory.timeout, link: Link::default() };
         match server.fetch(ldap, request, tls.as_ref(), sink).await {
-            Ok(mark) => return Ok(Answer { server: uri.to_string(), mark, live: false }),
+            Ok(mark) => return Ok(Answer { server: uri.to_string(), mark, ..Answer::default() }),
             Err(error) => failures.push(error),
         }
     }
@@ -153,6 +153,7 @@ impl Server<'_> {
         self.accepted("bind", result.map_err(|error| self.broken("bind", &error))?)
     }
 
+    /// Reads everything of a kind.
     async fn search(
         &self,
         session: &mut Ldap,
@@ -160,14 +161,25 @@ impl Server<'_> {
         kind: Kind,
         sink: &mut dyn Sink,
     ) -> Result<(), FetchError> {
+        self.search_for(session, config, kind, &kind.search(config).filter.to_string(), sink).await
+    }
+
+    /// Reads what this filter finds where the entries of a kind are.
+    pub(super) async fn search_for(
+        &self,
+        session: &mut Ldap,
+        config: &Config,
+        kind: Kind,
+        filter: &str,
+        sink: &mut dyn Sink,
+    ) -> Result<(), FetchError> {
         let section = kind.section();
-        let Search { base, filter } = kind.search(config);
-        let filter = filter.to_string();
+        let Search { base, .. } = kind.search(config);
         let step = format!("the search of [{section}]");
         let adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> =
             vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
         let attributes = Schema::of(config).attributes(kind, config);
-        let started = session.streaming_search_with(adapters, base, Scope::Subtree, &filter, attributes);
+        let started = session.streaming_search_with(adapters, base, Scope::Subtree, filter, attributes);
         let mut stream = self.within(&step, started).await?.map_err(|error| self.broken(&step, &error))?;
         let (mut count, mut unfinished) = (0, Vec::new());
         // Armed anew for every entry; the deadline of the whole fetch catches a server that drips.

@@ -17,6 +17,8 @@ pub mod ldif;
 mod mark;
 mod pump;
 mod ranges;
+#[allow(dead_code, reason = "only answers with changes ask again")]
+mod relist;
 pub(crate) mod schema;
 pub mod shape;
 mod source;

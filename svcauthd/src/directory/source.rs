@@ -48,6 +48,8 @@ pub struct Answer {
     pub mark: Option<Mark>,
     /// Whether [`Source::wait`] will notice changes by itself.
     pub live: bool,
+    /// Something about the answer that an administrator should know: why it is a whole one although less was asked for.
+    pub note: Option<String>,
 }
 
 /// Why [`Source::wait`] came back.
@@ -76,7 +78,7 @@ impl Source {
         match &request.config.directory.kind {
             DirectoryKind::Ldif { file: path } => {
                 let server = file::fetch(request.config, path, sink)?;
-                Ok(Answer { server, mark: None, live: false })
+                Ok(Answer { server, ..Answer::default() })
             }
             DirectoryKind::Ldap(ldap) | DirectoryKind::Ad(ldap) => {
                 // The library panics on what it does not expect; the guard should leave it no occasion to.
