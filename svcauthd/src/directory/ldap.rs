@@ -1,33 +1,19 @@
 //! Reads accounts, groups and people from an LDAP server.
-//!
-//! A list counts only if every step says that it is whole: no error from the stream AND result code 0 at its end. (After
-//! a connection that broke in mid-page the library's `finish` still reports success; after a size limit its stream ends
-//! as if all were well.)
 
 use super::connect;
 use super::entry::Entry;
 use super::error::FetchError;
 use super::pump::{self, End, Link};
-use super::ranges;
-use super::schema::Schema;
 use super::shape::Phase;
 use super::source::{Answer, Request};
 use super::{Extent, Kind, Mark, Sink};
-use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::asn1::{PL, StructureTag};
-use ldap3::{
-    Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, ResultEntry, Scope, SearchStream, StdStream,
-};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, ResultEntry, StdStream};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
-use svcauth_core::config::{Bind, Config, DirectoryUri, LdapDirectory, Search, Tls};
+use svcauth_core::config::{Bind, Config, DirectoryUri, LdapDirectory, Tls};
 use tokio::time::timeout;
-
-/// Entries of one page: small enough for every server's limit, and for memory.
-const PAGE: i32 = 500;
-/// Most entries of one search.
-const MAX_ENTRIES: usize = 1_000_000;
 
 /// What a worker keeps of its servers between two fetches.
 #[derive(Debug, Default)]
@@ -154,89 +140,14 @@ impl Server<'_> {
     }
 
     /// Reads everything of a kind.
-    async fn search(
-        &self,
-        session: &mut Ldap,
-        config: &Config,
-        kind: Kind,
-        sink: &mut dyn Sink,
-    ) -> Result<(), FetchError> {
-        self.search_for(session, config, kind, &kind.search(config).filter.to_string(), sink).await
-    }
-
-    /// Reads what this filter finds where the entries of a kind are.
-    pub(super) async fn search_for(
-        &self,
-        session: &mut Ldap,
-        config: &Config,
-        kind: Kind,
-        filter: &str,
-        sink: &mut dyn Sink,
-    ) -> Result<(), FetchError> {
-        let section = kind.section();
-        let Search { base, .. } = kind.search(config);
-        let step = format!("the search of [{section}]");
-        let adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> =
-            vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
-        let attributes = Schema::of(config).attributes(kind, config);
-        let started = session.streaming_search_with(adapters, base, Scope::Subtree, filter, attributes);
-        let mut stream = self.within(&step, started).await?.map_err(|error| self.broken(&step, &error))?;
-        let (mut count, mut unfinished) = (0, Vec::new());
-        // Armed anew for every entry; the deadline of the whole fetch catches a server that drips.
-        while let Some(found) = self.next(&step, &mut stream).await? {
-            self.taken();
-            count += 1;
-            if count > MAX_ENTRIES {
-                return Err(self.incomplete(&step, "more than 1,000,000 entries"));
-            }
-            let mut entry =
-                entry(found).ok_or_else(|| self.incomplete(&step, "an entry could not be read"))?;
-            let rests = self.settled(&step, &mut entry, config)?;
-            if rests.is_empty() {
-                sink.take(kind, &entry);
-            } else {
-                unfinished.push((entry, rests));
-            }
-        }
-        let result = self.within(&step, stream.finish()).await?;
-        if result.rc == 32 {
-            return Err(FetchError::NoBase { server: self.uri.to_string(), section, base: base.clone() });
-        }
-        self.accepted(&step, result)?;
-        for entry in unfinished {
-            sink.take(kind, &self.finish(session, &step, entry).await?);
-        }
-        Ok(())
-    }
-
-    /// Ranges of values are known of Active Directory alone.
-    fn settled(
-        &self,
-        step: &str,
-        entry: &mut Entry,
-        config: &Config,
-    ) -> Result<Vec<ranges::Rest>, FetchError> {
-        if config.directory.kind.is_ad() {
-            return ranges::settle(entry).map_err(|what| self.incomplete(step, &what));
-        }
-        if entry.attributes.keys().any(|name| name.contains(";range=")) {
-            let what = "the server sends values in ranges, which needs kind = \"ad\"";
-            return Err(self.incomplete(step, what));
-        }
-        Ok(Vec::new())
+    /// The server as errors name it.
+    pub(super) fn name(&self) -> String {
+        self.uri.to_string()
     }
 
     /// Makes room for one more entry.
     pub(super) fn taken(&self) {
         self.link.taken();
-    }
-
-    pub(super) async fn next<'s>(
-        &self,
-        step: &str,
-        stream: &mut SearchStream<'s, String, Vec<String>>,
-    ) -> Result<Option<ResultEntry>, FetchError> {
-        self.within(step, stream.next()).await?.map_err(|error| self.broken(step, &error))
     }
 
     pub(super) async fn within<T>(&self, step: &str, work: impl Future<Output = T>) -> Result<T, FetchError> {

@@ -20,6 +20,7 @@ mod ranges;
 #[allow(dead_code, reason = "only answers with changes ask again")]
 mod relist;
 pub(crate) mod schema;
+mod search;
 pub mod shape;
 mod source;
 #[cfg(test)]
