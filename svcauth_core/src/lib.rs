@@ -20,6 +20,8 @@ pub mod audit;
 #[cfg(feature = "config")]
 pub mod config;
 #[cfg(feature = "std")]
+pub mod id_map;
+#[cfg(feature = "std")]
 pub mod origin;
 #[cfg(feature = "std")]
 pub mod policy;

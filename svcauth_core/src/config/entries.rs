@@ -4,8 +4,9 @@ use super::check::Check;
 use super::directory::{Directory, DirectoryKind};
 use super::error::ConfigError;
 use super::filter::Filter;
-use super::raw;
+use super::{id_map, raw};
 use crate::id::IdRange;
+use crate::id_map::IdMap;
 use crate::name::{check_account, check_field};
 use std::format;
 use std::string::{String, ToString};
@@ -26,6 +27,8 @@ pub struct Search {
 pub struct Accounts {
     /// Where the accounts are.
     pub search: Search,
+    /// How uids and gids come to be.
+    pub id_map: IdMap,
     /// Uids and gids of managed accounts and groups; anything else is refused.
     pub id_range: IdRange,
     /// Home directory of an entry that names none; `{account}` stands for the account's name.
@@ -101,7 +104,7 @@ const POSIX: Defaults = Defaults {
 /// Security groups alone (global, domain local, universal, built-in): a distribution group is a mailing list, which
 /// others than those who hand out rights may change. Computers are of the class user; their category is another one.
 const AD: Defaults = Defaults {
-    accounts: "(&(objectCategory=person)(objectClass=user)(uidNumber=*))",
+    accounts: AD_ACCOUNTS,
     groups: "(&(objectClass=group)(|(groupType=-2147483646)(groupType=-2147483644)(groupType=-2147483640)(groupType=-2147483643)))",
     people: "(&(objectCategory=person)(objectClass=user))",
     member: &["member"],
@@ -109,6 +112,10 @@ const AD: Defaults = Defaults {
     ssh_key: &["altSecurityIdentities", "sshPublicKey"],
     principal: &["userPrincipalName"],
 };
+
+/// Without an id an entry cannot be an account; where ids are computed, each has one.
+const AD_ACCOUNTS: &str = "(&(objectCategory=person)(objectClass=user)(uidNumber=*))";
+const AD_ACCOUNTS_BY_SID: &str = "(&(objectCategory=person)(objectClass=user))";
 
 impl Searches {
     pub(super) const fn of(directory: &Directory) -> Self {
@@ -165,14 +172,21 @@ pub(super) fn accounts(
     search: Searches,
     raw: raw::Accounts,
 ) -> Result<Accounts, ConfigError> {
-    let id_map = raw.id_map.as_ref().map_or(0..0, Spanned::span);
-    if check.one_of(raw.id_map, "id_map", &[("posix", false), ("sid", true)])? == Some(true) {
-        let hint =
-            "this version does not offer id_map = \"sid\"; use \"posix\": ids are uidNumber and gidNumber";
-        return Err(check.0.error(id_map, hint));
-    }
+    let keys = id_map::Keys {
+        map: raw.id_map,
+        min: raw.idmap_range_min,
+        max: raw.idmap_range_max,
+        size: raw.idmap_range_size,
+        id_range: raw.id_range.is_some(),
+    };
+    let id_map = id_map::check(check, matches!(search, Searches::Ad), keys)?;
+    let filter = match id_map {
+        IdMap::Posix => search.defaults().accounts,
+        IdMap::Sid(_) => AD_ACCOUNTS_BY_SID,
+    };
     Ok(Accounts {
-        search: search.check(check, "accounts", raw.base, raw.filter, search.defaults().accounts)?,
+        search: search.check(check, "accounts", raw.base, raw.filter, filter)?,
+        id_map,
         id_range: id_range(check, raw.id_range)?,
         home: home(check, raw.home)?,
         shell: raw.shell.map_or_else(|| Ok("/bin/bash".to_string()), |shell| passwd_path(check, shell))?,

@@ -10,6 +10,7 @@ mod duration;
 mod entries;
 mod error;
 mod filter;
+mod id_map;
 mod raw;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use std::vec::Vec;
 use toml::Spanned;
 
 pub(super) type Text = Option<Spanned<String>>;
+pub(super) type Number = Option<Spanned<i64>>;
 pub(super) type Texts = Option<Spanned<Vec<Spanned<String>>>>;
 
 #[derive(Deserialize)]
@@ -52,6 +53,9 @@ pub(super) struct Accounts {
     pub(super) base: Text,
     pub(super) filter: Text,
     pub(super) id_map: Text,
+    pub(super) idmap_range_min: Number,
+    pub(super) idmap_range_max: Number,
+    pub(super) idmap_range_size: Number,
     pub(super) id_range: Text,
     pub(super) home: Text,
     pub(super) shell: Text,

@@ -1,6 +1,7 @@
 //! The file of the manual is read as the manual says, and every fault gets its place and its next step.
 
 use super::{Bind, Config, DirectoryKind, DirectoryUri, Tls, WrittenRoles};
+use crate::id_map::{IdMap, Slices};
 use crate::policy::{AuditMode, Need};
 use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
@@ -120,6 +121,21 @@ fn active_directory_has_the_defaults_of_its_own_schema() {
     assert_eq!(config.people.login, "sAMAccountName");
     assert_eq!(config.people.ssh_key, ["altSecurityIdentities", "sshPublicKey"]);
     assert_eq!(config.people.principal, ["userPrincipalName"]);
+}
+
+#[test]
+fn ids_from_sids_need_no_posix_attribute_and_have_the_ranges_of_sssd() {
+    let text = LDAP
+        .replace("kind = \"ldap\"", "kind = \"ad\"")
+        .replace("local_accounts", "id_map = \"sid\"\nid_range = \"200000-399999\"\nlocal_accounts");
+    let config = Config::parse(&text).unwrap();
+    assert_eq!(config.accounts.id_map, IdMap::Sid(Slices::default()));
+    assert_eq!(config.accounts.id_range.to_string(), "200000-399999");
+    assert_eq!(config.accounts.search.filter.to_string(), "(&(objectCategory=person)(objectClass=user))");
+    let own = "id_map = \"sid\"\nidmap_range_min = 100\nidmap_range_max = 9100\nidmap_range_size = 1000";
+    let config = Config::parse(&text.replace("id_map = \"sid\"", own)).unwrap();
+    assert_eq!(Some(config.accounts.id_map), Slices::new(100, 9100, 1000).map(IdMap::Sid));
+    assert_eq!(Config::parse(LDAP).unwrap().accounts.id_map, IdMap::Posix);
 }
 
 #[test]

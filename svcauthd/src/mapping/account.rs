@@ -1,6 +1,6 @@
 //! An entry as a managed account.
 
-use super::ad::Lockout;
+use super::ad::{self, Lockout};
 use super::values::{dns, field, identity, name, path, required};
 use super::{Fault, state};
 use crate::candidate::AccountEntry;
@@ -10,6 +10,7 @@ use crate::local_names::{Ids, LocalNames};
 use std::time::{SystemTime, UNIX_EPOCH};
 use svcauth_core::config::Config;
 use svcauth_core::id::{IdRange, parse_id};
+use svcauth_core::id_map::IdMap;
 use svcauth_core::name::{check_account, check_field};
 
 pub(super) fn read(
@@ -69,14 +70,25 @@ fn ids(entry: &Entry, name: &str, config: &Config, local: &LocalNames) -> Result
         let why = "is a user of this host; rename one of the two, or add it to local_accounts";
         return Err(Fault::of(schema.account, name.as_bytes(), why));
     }
-    let uid = id(entry, "uidNumber", range)?;
+    let (source, uid, gid) = match config.accounts.id_map {
+        IdMap::Posix => ("uidNumber", posix(entry, "uidNumber", range)?, posix(entry, "gidNumber", range)?),
+        IdMap::Sid(slices) => {
+            let id = |attribute, sid: &str| {
+                let id = slices.id_of(sid).map_err(|why| Fault::of(attribute, sid.as_bytes(), why))?;
+                let why = || format!("gives the id {id}, which is outside id_range {range}, or reserved");
+                range.contains(id).then_some(id).ok_or_else(|| Fault::of(attribute, sid.as_bytes(), why()))
+            };
+            let uid = id("objectSid", &ad::id(entry)?)?;
+            ("objectSid", uid, id("primaryGroupID", &ad::primary_group(entry)?)?)
+        }
+    };
     if local.has_uid(uid) {
-        return Err(Fault::of("uidNumber", uid.to_string().as_bytes(), "is the uid of a user of this host"));
+        return Err(Fault::of(source, uid.to_string().as_bytes(), "is the uid of a user of this host"));
     }
-    Ok(Ids { uid, gid: id(entry, "gidNumber", range)? })
+    Ok(Ids { uid, gid })
 }
 
-fn id(entry: &Entry, attribute: &str, range: IdRange) -> Result<u32, Fault> {
+fn posix(entry: &Entry, attribute: &str, range: IdRange) -> Result<u32, Fault> {
     let value = required(entry, attribute)?;
     let number = parse_id(value).ok_or_else(|| Fault::of(attribute, value, "is no id"))?;
     if range.contains(number) {

@@ -52,6 +52,21 @@ pub(super) fn id(entry: &Entry) -> Result<String, Fault> {
     sid(value).ok_or_else(|| Fault::of("objectSid", value, "is no SID"))
 }
 
+/// The SID of the entry's primary group, which must be there and is of the entry's own domain.
+pub(super) fn primary_group(entry: &Entry) -> Result<String, Fault> {
+    required(entry, "primaryGroupID")?;
+    primary_group_of(entry, &id(entry)?)?.ok_or_else(|| Fault::new("objectSid", "is of no domain"))
+}
+
+/// As [`primary_group`], where the entry names one.
+fn primary_group_of(entry: &Entry, id: &str) -> Result<Option<String>, Fault> {
+    let Some(value) = one(entry, "primaryGroupID")? else {
+        return Ok(None);
+    };
+    let rid = parse_id(value).ok_or_else(|| Fault::of("primaryGroupID", value, "is no number"))?;
+    Ok(id.rsplit_once('-').map(|(domain, _)| format!("{domain}-{rid}")))
+}
+
 /// A SID as text ([MS-DTYP] 2.4.2): revision 1, a count, six bytes of authority, and so many numbers of four bytes.
 fn sid(value: &[u8]) -> Option<String> {
     let (head, rest) = value.split_at_checked(8)?;
@@ -144,12 +159,8 @@ pub(super) struct Primaries {
 impl Primaries {
     /// Takes note of an entry's primary group, which is of its own domain.
     pub(super) fn note(&mut self, entry: &Entry, id: &str, dn: &str) -> Result<(), Fault> {
-        let Some(value) = one(entry, "primaryGroupID")? else {
-            return Ok(());
-        };
-        let rid = parse_id(value).ok_or_else(|| Fault::of("primaryGroupID", value, "is no number"))?;
-        if let Some((domain, _)) = id.rsplit_once('-') {
-            self.members.entry(format!("{domain}-{rid}")).or_default().push(dn.to_owned());
+        if let Some(group) = primary_group_of(entry, id)? {
+            self.members.entry(group).or_default().push(dn.to_owned());
         }
         Ok(())
     }

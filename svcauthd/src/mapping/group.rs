@@ -8,6 +8,7 @@ use crate::directory::schema::Schema;
 use crate::local_names::LocalNames;
 use svcauth_core::config::Config;
 use svcauth_core::id::{is_assignable, parse_id};
+use svcauth_core::id_map::{IdMap, Slices, Unmapped};
 use svcauth_core::name::{check_group, check_login};
 
 pub(super) fn read(
@@ -26,7 +27,10 @@ pub(super) fn read(
         let why = "is a group of this host; rename one of the two";
         return Err(Fault::of(attribute, name.as_bytes(), why));
     }
-    let gid = gid(entry, config, local, odd)?;
+    let gid = match config.accounts.id_map {
+        IdMap::Posix => gid(entry, config, local, odd)?,
+        IdMap::Sid(slices) => computed(&id, slices, config, local, odd),
+    };
     let members = members(entry, &config.groups.member, odd);
     Ok(GroupEntry { id, dn, name, gid, members })
 }
@@ -56,6 +60,32 @@ fn gid(
         return Ok(None);
     }
     Ok(Some(gid))
+}
+
+/// The gid that the SID gives. Nobody chose it, so one outside the range is nothing to tell of.
+fn computed(
+    sid: &str,
+    slices: Slices,
+    config: &Config,
+    local: &LocalNames,
+    odd: &mut Vec<Fault>,
+) -> Option<u32> {
+    let why = match slices.id_of(sid) {
+        Ok(gid) if !config.accounts.id_range.contains(gid) => return None,
+        Ok(gid) if local.has_gid(gid) => {
+            format!("gives the gid {gid}, which is that of a group of this host")
+        }
+        Ok(gid) => return Some(gid),
+        // Built-in groups have none in sssd either.
+        Err(Unmapped::NoDomain) => return None,
+        Err(why) => why.to_string(),
+    };
+    odd.push(Fault::of(
+        "objectSid",
+        sid.as_bytes(),
+        why + "; the group can be a role, but is no group of this host",
+    ));
+    None
 }
 
 /// The members, each once. One that cannot be read is left out (it can match nobody); the first of them is told.

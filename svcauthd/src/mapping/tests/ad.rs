@@ -8,15 +8,15 @@ use crate::mapping::map;
 use std::time::{SystemTime, UNIX_EPOCH};
 use svcauth_core::config::Config;
 
-const CONFIG: &str = "[directory]\nkind = \"ad\"\nuris = [\"ldaps://dc1\"]\nbind = \"simple\"\nbind_dn = \"x@x\"\n\
+pub(super) const CONFIG: &str = "[directory]\nkind = \"ad\"\nuris = [\"ldaps://dc1\"]\nbind = \"simple\"\nbind_dn = \"x@x\"\n\
     bind_password_file = \"/x\"\n[accounts]\nbase = \"dc=x\"\n[groups]\nbase = \"dc=x\"\n[people]\nbase = \"dc=x\"\n\
     [[access]]\naccounts = [\"*\"]\nroles = []\n";
 const SECONDS_TO_1970: u64 = 11_644_473_600;
 
-/// S-1-5-21-1-2-RID
+/// S-1-5-21-1-2-3-RID
 fn sid(rid: u32) -> Vec<u8> {
-    let numbers = [21, 1, 2, rid].into_iter().flat_map(u32::to_le_bytes);
-    [1, 4, 0, 0, 0, 0, 0, 5].into_iter().chain(numbers).collect()
+    let numbers = [21, 1, 2, 3, rid].into_iter().flat_map(u32::to_le_bytes);
+    [1, 5, 0, 0, 0, 0, 0, 5].into_iter().chain(numbers).collect()
 }
 
 /// Entries whose SIDs end in the number that their pseudo attribute `rid` gives.
@@ -31,6 +31,15 @@ fn with_sids(text: &str) -> Vec<Entry> {
 }
 
 fn mapped_in(domain: Option<&str>, accounts: &str, groups: &str, people: &str) -> Candidate {
+    mapped_as(CONFIG, &LocalNames::default(), domain, [accounts, groups, people])
+}
+
+pub(super) fn mapped_as(
+    config: &str,
+    local: &LocalNames,
+    domain: Option<&str>,
+    [accounts, groups, people]: [&str; 3],
+) -> Candidate {
     let fetched = Fetched {
         server: "dc1".into(),
         accounts: with_sids(accounts),
@@ -38,7 +47,7 @@ fn mapped_in(domain: Option<&str>, accounts: &str, groups: &str, people: &str) -
         people: with_sids(people),
         domain: domain.and_then(|lines| entries(&format!("dn: dc=x\n{lines}\n")).pop()),
     };
-    map(fetched, &Config::parse(CONFIG).unwrap(), &LocalNames::default())
+    map(fetched, &Config::parse(config).unwrap(), local)
 }
 
 fn person(lines: &str) -> String {
@@ -77,13 +86,13 @@ fn a_person_and_an_account_are_taken_over_by_sid() {
     let candidate = mapped_in(None, account, "", &bob);
     assert_eq!(refusals(&candidate), [] as [&str; 0]);
     let [account] = candidate.accounts.as_slice() else { panic!("one account") };
-    assert_eq!((account.id.as_str(), account.name.as_str()), ("S-1-5-21-1-2-1100", "deployer"));
+    assert_eq!((account.id.as_str(), account.name.as_str()), ("S-1-5-21-1-2-3-1100", "deployer"));
     assert_eq!((account.uid, account.gid, account.disabled, account.expires), (7001, 7000, false, None));
     assert_eq!((account.home.as_str(), account.shell.as_str()), ("/srv/d", "/bin/sh"));
     let [bob] = candidate.people.as_slice() else { panic!("one person") };
     assert_eq!(
         (bob.id.as_str(), bob.dn.as_str(), bob.login.as_str()),
-        ("S-1-5-21-1-2-1001", "cn=bob b,dc=x", "bob")
+        ("S-1-5-21-1-2-3-1001", "cn=bob b,dc=x", "bob")
     );
     assert_eq!((bob.keys.len(), bob.principals.as_slice()), (1, &["bob@x.test".to_owned()][..]));
     assert_eq!((bob.disabled, bob.expires, bob.locked_until), (false, None, None));
@@ -197,7 +206,7 @@ fn the_primary_group_counts_by_its_number_and_a_mailing_list_does_not_count() {
            \ndn: CN=Eve,DC=x\nrid: 1003\nsAMAccountName: eve\nuserAccountControl: 512\nprimaryGroupID: 2002\n";
     let candidate = mapped_in(None, "", groups, &people);
     let [app] = candidate.groups.as_slice() else { panic!("one group") };
-    assert_eq!(app.id, "S-1-5-21-1-2-2001");
+    assert_eq!(app.id, "S-1-5-21-1-2-3-2001");
     assert_eq!(app.members, [Member::Dn("cn=ann,dc=x".into()), Member::Dn("cn=bob b,dc=x".into())]);
     assert_eq!(
         refusals(&candidate),

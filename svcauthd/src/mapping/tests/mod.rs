@@ -2,6 +2,7 @@
 
 mod ad;
 mod people;
+mod sid;
 
 use super::map;
 use crate::candidate::Candidate;
