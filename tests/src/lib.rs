@@ -17,6 +17,7 @@ pub mod samba;
 pub mod site;
 pub mod slapd;
 pub mod sshd;
+pub mod sssd;
 pub mod terminal;
 pub mod tls;
 pub mod verify;

@@ -16,6 +16,7 @@ pub const NEEDED: &[&str] = &[
     "samba-ad-dc",
     "samba-ad-provision",
     "ldb-tools",
+    "libsss-idmap0",
     "sudo",
     "login",
     "util-linux",
@@ -27,6 +28,9 @@ pub const NEEDED: &[&str] = &[
     "libssl-dev",
     "pkg-config",
 ];
+
+/// sssd, which a world installs for itself ([`install_here`]): on the machine it would change PAM and the name service.
+pub const SSSD: &[&str] = &["sssd-ldap"];
 
 /// Starts no service while a package is set up, and is gone afterwards, also after an interruption. `$@` is for apt-get.
 const INSTALL: &str = r#"
@@ -67,6 +71,29 @@ pub fn ensure(needed: &[&str], say: impl Fn(&str)) -> Outcome {
     let quiet = install.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
     let done = quiet.patience(Duration::from_secs(900)).run()?;
     done.expect_ok().doing("apt-get install").map(drop)
+}
+
+/// Downloads what is missing of `wanted` and of what it needs, and installs nothing.
+pub fn download(wanted: &[&str], say: impl Fn(&str)) -> Outcome {
+    let options = ["install", "-qq", "-y", "--no-install-recommends"];
+    let known = Program::new("apt-get").args(&options).arg("--print-uris").args(wanted).run()?;
+    if known.ok() && known.stdout.trim().is_empty() {
+        return Ok(());
+    }
+    require_root()?;
+    say(&format!("downloading from the distribution, not installing: {}", wanted.join(" ")));
+    Program::new("apt-get").args(&["update", "-q"]).patience(Duration::from_secs(300)).run()?.expect_ok()?;
+    let fetch = Program::new("apt-get").args(&options).arg("--download-only").args(wanted);
+    fetch.patience(Duration::from_secs(900)).run()?.expect_ok().doing("apt-get --download-only").map(drop)
+}
+
+/// Installs downloaded packages in the world that this process is in; needs no network.
+pub fn install_here(wanted: &[&str]) -> Outcome {
+    let options = ["install", "-q", "-y", "--no-install-recommends", "--no-download"];
+    let quick = ["-o", "Dpkg::Options::=--force-unsafe-io", "-o", "Dpkg::Options::=--force-confold"];
+    let install = Program::new("apt-get").args(&options).args(&quick).args(wanted);
+    let quiet = install.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+    quiet.patience(Duration::from_secs(120)).run()?.expect_ok().doing("install in the world").map(drop)
 }
 
 fn not_installed<'a>(needed: &[&'a str], known: &str) -> Vec<&'a str> {

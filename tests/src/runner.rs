@@ -97,6 +97,7 @@ fn run(all: &[Case], wish: &Wish) -> Outcome<bool> {
     }
     packages::require_root()?;
     packages::ensure(packages::NEEDED, say)?;
+    packages::download(packages::SSSD, say)?;
     let needs_svcauth = chosen.iter().any(|case| !case.name.starts_with(PLAIN));
     let artifacts = needs_svcauth.then(|| Artifacts::build(say)).transpose()?;
     say(&format!("\nrunning {} tests", chosen.len()));

@@ -19,7 +19,13 @@ const NAME: &str = "dc1.example.com";
 /// The suffix of the domain.
 pub const DOMAIN: &str = "DC=example,DC=com";
 /// The password of svcauth@example.com, an ordinary user; controllers demand letters of both cases and digits.
-const SECRET: &str = "Reader of 1 directory";
+pub(crate) const SECRET: &str = "Reader of 1 directory";
+/// Who reads the domain for svcauth.
+pub(crate) const READER: &str = "svcauth@example.com";
+/// Where the controller answers.
+pub(crate) const URI: &str = "ldaps://dc1.example.com";
+/// The authority that signed its certificate.
+pub(crate) const CA_FILE: &str = "/run/world/samba/ca.pem";
 
 /// A running controller.
 #[derive(Debug)]

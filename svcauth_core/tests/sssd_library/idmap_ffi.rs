@@ -57,12 +57,12 @@ pub(crate) struct Host<'a> {
 
 /// The address of a function, as a pointer of its type.
 macro_rules! function {
-    ($library:expr, $name:literal) => {{
+    ($library:expr, $type:ty, $name:literal) => {{
         // SAFETY: dlsym(3): a handle that dlopen gave and never closed, and a name that ends in NUL.
         let address = unsafe { dlsym($library, $name.as_ptr()) };
         assert!(!address.is_null(), "libsss_idmap has no {:?}", $name);
         // SAFETY: the function has the type that sss_idmap.h declares (an enum and id_t are 32 bits).
-        unsafe { std::mem::transmute(address) }
+        unsafe { std::mem::transmute::<*mut c_void, $type>(address) }
     }};
 }
 
@@ -74,14 +74,14 @@ impl Sssd {
         let library = unsafe { dlopen(name.as_ptr(), NOW) };
         assert!(!library.is_null(), "cannot load libsss_idmap.so.0; Debian: apt-get install libsss-idmap0");
         Self {
-            init: function!(library, c"sss_idmap_init"),
-            free: function!(library, c"sss_idmap_free"),
-            lower: function!(library, c"sss_idmap_ctx_set_lower"),
-            upper: function!(library, c"sss_idmap_ctx_set_upper"),
-            size: function!(library, c"sss_idmap_ctx_set_rangesize"),
-            calculate: function!(library, c"sss_idmap_calculate_range"),
-            add: function!(library, c"sss_idmap_add_auto_domain_ex"),
-            to_unix: function!(library, c"sss_idmap_sid_to_unix"),
+            init: function!(library, Init, c"sss_idmap_init"),
+            free: function!(library, Free, c"sss_idmap_free"),
+            lower: function!(library, Set, c"sss_idmap_ctx_set_lower"),
+            upper: function!(library, Set, c"sss_idmap_ctx_set_upper"),
+            size: function!(library, Set, c"sss_idmap_ctx_set_rangesize"),
+            calculate: function!(library, Calculate, c"sss_idmap_calculate_range"),
+            add: function!(library, Add, c"sss_idmap_add_auto_domain_ex"),
+            to_unix: function!(library, ToUnix, c"sss_idmap_sid_to_unix"),
         }
     }
 

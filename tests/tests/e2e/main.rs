@@ -15,6 +15,7 @@ mod outage;
 mod plain;
 mod roles;
 mod shared_use;
+mod sid;
 mod su_sudo;
 
 use std::process::ExitCode;
@@ -33,5 +34,6 @@ fn main() -> ExitCode {
         damage::CASES,
         cli::CASES,
         ad::CASES,
+        sid::CASES,
     ])
 }
