@@ -159,7 +159,8 @@ fn config(schema: Schema) -> String {
          access to attrs=userPassword by anonymous auth by * none\n\
          access to * by dn.exact=\"cn=svcauth,ou=system,{BASE}\" read by * none\n\
          index objectClass,uid,cn,uidNumber,gidNumber,memberUid,entryUUID,entryCSN eq\n\
-         overlay syncprov\nsyncprov-sessionlog 1000\n"
+         overlay syncprov\nsyncprov-sessionlog 1000\n\
+         database monitor\naccess to * by dn.exact=\"cn=admin,{BASE}\" read by * none\n"
     )
 }
 
