@@ -2,7 +2,7 @@
 //!
 //! The way of the data, and the room of each step: a directory gives entries (`directory`), the worker maps them
 //! (`mapping`) to a candidate (`candidate`); the monitor checks and joins it (`state`) and publishes it (`state_dir`).
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod candidate;
 pub mod cli;

@@ -3,6 +3,7 @@
 use super::check::Check;
 use super::error::ConfigError;
 use super::raw;
+use super::servers::{self, ServerSource};
 use super::uri::DirectoryUri;
 use core::ops::Range;
 use core::time::Duration;
@@ -10,7 +11,6 @@ use std::boxed::Box;
 use std::format;
 use std::path::PathBuf;
 use std::string::String;
-use std::vec::Vec;
 use toml::Spanned;
 
 /// Where the entries come from, and when they are fetched again.
@@ -36,7 +36,7 @@ pub enum DirectoryKind {
     },
     /// An LDAP server with an RFC 2307 or rfc2307bis schema.
     Ldap(Box<LdapDirectory>),
-    /// Active Directory or Samba, by its controllers: always a simple bind, always over TLS.
+    /// Active Directory or Samba: always a simple bind, always over TLS.
     Ad(Box<LdapDirectory>),
 }
 
@@ -70,14 +70,25 @@ impl DirectoryKind {
 /// How to reach an LDAP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LdapDirectory {
-    /// Servers, tried in this order; at least one.
-    pub uris: Vec<DirectoryUri>,
+    /// Which servers there are, or how they are found.
+    pub servers: ServerSource,
     /// As whom to read.
     pub bind: Bind,
     /// How the way is protected; has no bearing on `ldapi` URIs.
     pub tls: Tls,
     /// The only certificate authorities that count; without it, those of the system.
     pub ca_file: Option<PathBuf>,
+}
+
+impl LdapDirectory {
+    /// The domain whose controllers DNS names, and this host's site in it if the configuration says it.
+    #[must_use]
+    pub fn domain(&self) -> Option<(&str, Option<&str>)> {
+        match &self.servers {
+            ServerSource::Uris(_) => None,
+            ServerSource::Domain { domain, site } => Some((domain, site.as_deref())),
+        }
+    }
 }
 
 /// As whom to read.
@@ -188,19 +199,7 @@ fn refuse(
 
 /// What an LDAP server is, but for what a controller never takes: a bind as nobody or by `ldapi`'s peer, and passwords in
 /// the clear.
-fn ad(
-    check: Check<'_>,
-    section: Range<usize>,
-    mut raw: raw::Directory,
-) -> Result<LdapDirectory, ConfigError> {
-    let found = [("domain", raw.domain.take()), ("site", raw.site.take())];
-    if let Some((key, span)) = spans(found).next() {
-        let hint = format!(
-            "{key}: this version does not find controllers by itself; take it out and name them: \
-             uris = [\"ldaps://dc1.example.com\"]"
-        );
-        return Err(check.0.error(span, hint));
-    }
+fn ad(check: Check<'_>, section: Range<usize>, raw: raw::Directory) -> Result<LdapDirectory, ConfigError> {
     let place = |key: &raw::Text| key.as_ref().map_or_else(|| section.clone(), Spanned::span);
     let (bind, tls) = (place(&raw.bind), place(&raw.tls));
     let server = ldap(check, section.clone(), raw, "ad")?;
@@ -222,13 +221,11 @@ fn ldap(
 ) -> Result<LdapDirectory, ConfigError> {
     let words = [("ldaps", Tls::Ldaps), ("starttls", Tls::StartTls), ("off", Tls::Off)];
     let tls = check.one_of(raw.tls, "tls", &words)?.unwrap_or(Tls::Ldaps);
-    let missing = format!("kind = \"{kind}\" needs uris = [\"ldaps://{kind}.example.com\"]");
-    let uris = raw.uris.ok_or_else(|| check.0.error(section.clone(), missing))?;
-    let uris = check
-        .items(uris, "the list of uris is empty; name at least one server", |text| uri(check, text, tls))?;
+    let servers = servers::check(check, section.clone(), (raw.uris, raw.domain, raw.site), tls, kind)?;
     let bind_span = raw.bind.as_ref().map_or(section, Spanned::span);
     let bind = bind(check, bind_span.clone(), raw.bind, raw.bind_dn, raw.bind_password_file)?;
-    let all_ldapi = uris.iter().all(|uri| matches!(uri, DirectoryUri::Ldapi { .. }));
+    let is_ldapi = |uri: &DirectoryUri| matches!(uri, DirectoryUri::Ldapi { .. });
+    let all_ldapi = matches!(&servers, ServerSource::Uris(uris) if uris.iter().all(is_ldapi));
     if bind == Bind::External && !all_ldapi {
         let hint = "bind = \"external\" needs ldapi:// in every one of the uris";
         return Err(check.0.error(bind_span, hint));
@@ -239,33 +236,7 @@ fn ldap(
             .error(ca_file.span(), "ca_file has no effect, because no connection uses TLS; take it out"));
     }
     let ca_file = raw.ca_file.map(|path| check.path(path)).transpose()?;
-    Ok(LdapDirectory { uris, bind, tls, ca_file })
-}
-
-fn uri(check: Check<'_>, text: Spanned<String>, tls: Tls) -> Result<DirectoryUri, ConfigError> {
-    let shown = text.get_ref().escape_default();
-    let Some(uri) = DirectoryUri::parse(text.get_ref()) else {
-        let hint =
-            "expected ldaps://HOST, ldap://HOST (with or without :PORT) or ldapi://%2Fpath%2Fto%2Fsocket";
-        return Err(check.0.error(text.span(), format!("\"{shown}\" is no LDAP URI; {hint}")));
-    };
-    let DirectoryUri::Host { ldaps, .. } = &uri else {
-        return Ok(uri);
-    };
-    let fault = match (ldaps, tls) {
-        (true, Tls::Ldaps) | (false, Tls::StartTls) => return Ok(uri),
-        (false, Tls::Off) if uri.is_local() => return Ok(uri),
-        (false, Tls::Off) => {
-            "tls = \"off\" is only for ldapi:// and loopback addresses; use \"ldaps\" or \"starttls\""
-        }
-        (false, Tls::Ldaps) => {
-            "begins with ldap://, but tls is \"ldaps\"; write ldaps:// or set tls = \"starttls\""
-        }
-        (true, Tls::StartTls | Tls::Off) => {
-            "begins with ldaps://, but tls is not \"ldaps\"; change one of the two"
-        }
-    };
-    Err(check.0.error(text.span(), format!("\"{shown}\": {fault}")))
+    Ok(LdapDirectory { servers, bind, tls, ca_file })
 }
 
 #[derive(Clone, Copy)]

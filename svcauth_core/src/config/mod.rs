@@ -12,6 +12,7 @@ mod error;
 mod filter;
 mod id_map;
 mod raw;
+mod servers;
 #[cfg(test)]
 mod tests;
 mod uri;
@@ -21,6 +22,7 @@ pub use directory::{Bind, Directory, DirectoryKind, LdapDirectory, Tls};
 pub use entries::{Accounts, Groups, People, Search};
 pub use error::ConfigError;
 pub use filter::{Filter, FilterError};
+pub use servers::ServerSource;
 pub use uri::DirectoryUri;
 
 use crate::id::IdRange;

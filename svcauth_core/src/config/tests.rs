@@ -1,6 +1,6 @@
 //! The file of the manual is read as the manual says, and every fault gets its place and its next step.
 
-use super::{Bind, Config, DirectoryKind, DirectoryUri, Tls, WrittenRoles};
+use super::{Bind, Config, DirectoryKind, DirectoryUri, ServerSource, Tls, WrittenRoles};
 use crate::id_map::{IdMap, Slices};
 use crate::policy::{AuditMode, Need};
 use std::path::{Path, PathBuf};
@@ -79,7 +79,8 @@ fn the_smallest_file_has_every_default_of_the_manual() {
 fn an_ldap_file_is_read_as_it_is_written() {
     let config = Config::parse(LDAP).unwrap();
     let DirectoryKind::Ldap(ldap) = &config.directory.kind else { panic!("ldap") };
-    let shown: Vec<String> = ldap.uris.iter().map(ToString::to_string).collect();
+    let ServerSource::Uris(uris) = &ldap.servers else { panic!("uris") };
+    let shown: Vec<String> = uris.iter().map(ToString::to_string).collect();
     assert_eq!(
         shown,
         ["ldaps://ldap1.example.com:636", "ldaps://[2001:db8::1]:1636", "ldapi:///run/slapd/ldapi"]
@@ -136,6 +137,23 @@ fn ids_from_sids_need_no_posix_attribute_and_have_the_ranges_of_sssd() {
     let config = Config::parse(&text.replace("id_map = \"sid\"", own)).unwrap();
     assert_eq!(Some(config.accounts.id_map), Slices::new(100, 9100, 1000).map(IdMap::Sid));
     assert_eq!(Config::parse(LDAP).unwrap().accounts.id_map, IdMap::Posix);
+}
+
+#[test]
+fn a_domain_stands_for_its_controllers() {
+    let text = LDAP.replace("kind = \"ldap\"", "kind = \"ad\"").replace("member = [\"uniqueMember\"]\n", "");
+    let with = |lines: &str| {
+        let uris = text.lines().find(|line| line.starts_with("uris")).unwrap();
+        Config::parse(&text.replace(uris, lines)).unwrap()
+    };
+    for (lines, site) in [
+        ("domain = \"Example.COM\"", None),
+        ("domain = \"example.com\"\nsite = \"Berlin-1\"", Some("berlin-1")),
+    ] {
+        let config = with(lines);
+        assert_eq!(config.directory.kind.server().unwrap().domain(), Some(("example.com", site)));
+    }
+    assert_eq!(with("uris = [\"ldaps://a\"]").directory.kind.server().unwrap().domain(), None);
 }
 
 #[test]

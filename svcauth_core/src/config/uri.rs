@@ -95,6 +95,22 @@ fn host_and_port(text: &str) -> Option<(&str, Option<&str>)> {
     (!host.is_empty() && host.bytes().all(ok)).then_some((host, port))
 }
 
+/// Whether a text is the DNS name of a domain, short enough that the names of its services fit before it.
+pub(super) fn is_domain(text: &str) -> bool {
+    text.len() <= 150 && text.contains('.') && text.split('.').all(is_label) && !ends_in_number(text)
+}
+
+/// Whether a text may be one label of a DNS name.
+pub(super) fn is_label(text: &str) -> bool {
+    let ok = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    (1..=63).contains(&text.len()) && text.bytes().all(ok) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// Then it is an address, or would be taken for one.
+fn ends_in_number(text: &str) -> bool {
+    text.rsplit('.').next().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();

@@ -4,16 +4,18 @@
 //! StartTLS comes from whoever is on the network path.
 
 use super::error::FetchError;
-use super::guard::whole_message;
+use super::guard::{Guard, whole_message};
+use super::reach::netlogon;
 use super::shape::{self, Phase, Seen};
-use native_tls::{Certificate, Protocol, TlsConnector};
-use std::path::Path;
+use native_tls::TlsConnector;
 use svcauth_core::config::{DirectoryUri, LdapDirectory, Tls};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
 /// Longest answer to StartTLS in bytes.
 const MAX_STARTTLS_ANSWER: usize = 4096;
+/// Longest answer to a ping in bytes, with what LDAP puts around it.
+const MAX_PING_ANSWER: usize = 2 * netlogon::ANSWER_MAX;
 /// Message 1, ExtendedRequest 1.3.6.1.4.1.1466.20037 (RFC 4511, 4.14).
 const STARTTLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 
@@ -64,25 +66,39 @@ fn in_short(said: &str) -> String {
     }
 }
 
-/// What is trusted: the authorities of `ca_file` and no others, or those of the system.
-///
-/// Takes up to 50 ms, nearly all of it for reading the system's certificates.
-pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, FetchError> {
-    let mut builder = TlsConnector::builder();
-    builder.min_protocol_version(Some(Protocol::Tlsv12));
-    if let Some(path) = ca_file {
-        let fault = |what: String| FetchError::File { path: path.to_path_buf(), what };
-        let pem = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
-        let certificates = Certificate::stack_from_pem(&pem).map_err(|error| fault(error.to_string()))?;
-        if certificates.is_empty() {
-            return Err(fault("there is no certificate in it (expected PEM)".to_owned()));
+/// Asks a controller of the domain in which site this host is; none when its answer says nothing of use.
+pub(super) async fn ping(
+    uri: &DirectoryUri,
+    stream: &mut Box<dyn Stream>,
+    domain: &str,
+) -> Result<Option<netlogon::Pong>, FetchError> {
+    let server = uri.to_string();
+    let broken =
+        |what: String| FetchError::Broken { server: server.clone(), step: "the ping".to_owned(), what };
+    stream.write_all(&netlogon::request(domain)).await.map_err(|error| broken(error.to_string()))?;
+    let (mut guard, mut value, mut total) = (Guard::new(Phase::Search), None, 0);
+    loop {
+        let mut chunk = [0; 2048];
+        let read = stream.read(&mut chunk).await.map_err(|error| broken(error.to_string()))?;
+        total += read;
+        if read == 0 || total > MAX_PING_ANSWER {
+            return Err(broken("the server closed the connection or talked too much".to_owned()));
         }
-        builder.disable_built_in_roots(true);
-        for certificate in certificates {
-            builder.add_root_certificate(certificate);
+        let passed = guard.pass(chunk.get(..read).unwrap_or_default());
+        let passed = passed.map_err(|fault| FetchError::Guard { server: server.clone(), fault })?;
+        let mut rest = passed.as_slice();
+        while let Some(message) = whole_message(rest).ok().flatten() {
+            rest = rest.get(message.len()..).unwrap_or_default();
+            match netlogon::step(message) {
+                Some(netlogon::Step::Value(found)) => value = value.or(found),
+                Some(netlogon::Step::Done) if rest.is_empty() => {
+                    let pong = value.as_deref().and_then(netlogon::parse);
+                    return Ok(pong.filter(|pong| pong.domain == domain));
+                }
+                _ => return Err(broken("the server answered something else".to_owned())),
+            }
         }
     }
-    builder.build().map_err(|error| FetchError::Internal(format!("TLS cannot be set up: {error}")))
 }
 
 /// Asks for TLS and takes no other answer than yes.

@@ -34,6 +34,17 @@ pub enum FetchError {
         /// The base.
         base: String,
     },
+    /// No controller of a domain is known.
+    #[error(
+        "no controller of {domain} can be found: {what}; check /etc/resolv.conf, or name them in place of domain: \
+         uris = [\"ldaps://dc1.{domain}\"]"
+    )]
+    Discovery {
+        /// The domain.
+        domain: String,
+        /// What DNS said, escaped.
+        what: String,
+    },
     /// No connection.
     #[error("{server}: cannot connect: {what}")]
     Connect {

@@ -4,6 +4,7 @@ use super::connect;
 use super::entry::Entry;
 use super::error::FetchError;
 use super::pump::{self, End, Link};
+use super::reach::{Reach, Way};
 use super::shape::Phase;
 use super::source::{Answer, Request};
 use super::{Extent, Kind, Mark, Sink};
@@ -12,7 +13,7 @@ use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Result
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
-use svcauth_core::config::{Bind, Config, DirectoryUri, LdapDirectory, Tls};
+use svcauth_core::config::{Bind, Config, DirectoryUri, LdapDirectory};
 use tokio::time::timeout;
 
 /// What a worker keeps of its servers between two fetches.
@@ -37,23 +38,22 @@ pub(super) async fn fetch(
     ldap: &LdapDirectory,
     request: &Request<'_>,
     _held: &mut Held,
+    reach: &mut Reach,
     sink: &mut dyn Sink,
 ) -> Result<Answer, FetchError> {
-    let needs_tls =
-        ldap.uris.iter().any(|uri| matches!(uri, DirectoryUri::Host { .. }) && ldap.tls != Tls::Off);
-    let tls = needs_tls.then(|| connect::connector(ldap.ca_file.as_deref())).transpose()?;
-    let mut failures = Vec::new();
-    for uri in &ldap.uris {
-        let mut server = Server { uri, wait: request.config.directory.timeout, link: Link::default() };
-        match server.fetch(ldap, request, tls.as_ref(), sink).await {
-            Ok(mark) => return Ok(Answer { server: uri.to_string(), mark, ..Answer::default() }),
-            Err(error) => failures.push(error),
+    let wait = request.config.directory.timeout;
+    let mut attempt = reach.begin(ldap, wait, request.deadline).await?;
+    while let Some(Way { uri, stream }) = attempt.next().await {
+        let mut server = Server { uri: &uri, wait, link: Link::default() };
+        match server.fetch(ldap, request, stream, sink).await {
+            Ok(mark) => {
+                attempt.worked(&uri);
+                return Ok(Answer { server: uri.to_string(), mark, ..Answer::default() });
+            }
+            Err(error) => attempt.failed(&uri, error),
         }
     }
-    match failures.len() {
-        1 => Err(failures.remove(0)),
-        _ => Err(FetchError::NoServer(failures)),
-    }
+    Err(attempt.failure())
 }
 
 /// One server while it is asked.
@@ -68,24 +68,23 @@ impl Server<'_> {
         &mut self,
         ldap: &LdapDirectory,
         request: &Request<'_>,
-        tls: Option<&native_tls::TlsConnector>,
+        stream: Box<dyn connect::Stream>,
         sink: &mut dyn Sink,
     ) -> Result<Option<Mark>, FetchError> {
-        let mut session = self.session(ldap, request.secret, tls).await?;
+        let mut session = self.session(ldap, request.secret, stream).await?;
         self.whole(&mut session, request.config, sink).await?;
         // Polite, and of no consequence: everything has been read.
         let _ = timeout(Duration::from_secs(1), session.unbind()).await;
         Ok(None)
     }
 
-    /// Connects and binds.
+    /// Binds.
     async fn session(
         &self,
         ldap: &LdapDirectory,
         secret: Option<&str>,
-        tls: Option<&native_tls::TlsConnector>,
+        stream: Box<dyn connect::Stream>,
     ) -> Result<Ldap, FetchError> {
-        let stream = self.within("connecting", connect::open(ldap, self.uri, tls)).await??;
         let first = if ldap.bind == Bind::Anonymous { Phase::Search } else { Phase::Bind };
         let mut session = self.guarded(stream, first).await?;
         self.bind(&mut session, &ldap.bind, secret).await?;

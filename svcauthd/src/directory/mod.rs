@@ -17,6 +17,7 @@ pub mod ldif;
 mod mark;
 mod pump;
 mod ranges;
+pub mod reach;
 #[allow(dead_code, reason = "only answers with changes ask again")]
 mod relist;
 pub(crate) mod schema;

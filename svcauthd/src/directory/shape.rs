@@ -116,6 +116,29 @@ pub fn check(pdu: &[u8], phase: Phase) -> Result<Seen, GuardError> {
     Ok(seen)
 }
 
+/// Message id, operation and its content of a message that [`check`] has passed.
+pub(super) fn operation(pdu: &[u8]) -> Option<(u32, u8, &[u8])> {
+    let mut message = Elements(Elements(pdu).expect(SEQUENCE, "").ok()?);
+    let id = number(message.expect(INTEGER, "").ok()?, "").ok()?;
+    let (operation, content) = message.next().ok()?;
+    Some((id, operation, content))
+}
+
+/// The first value of an attribute (in lower case) in the content of an entry that [`check`] has passed.
+pub(super) fn first_value<'a>(content: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut content = Elements(content);
+    content.next().ok()?;
+    let mut attributes = Elements(content.expect(SEQUENCE, "").ok()?);
+    while !attributes.is_empty() {
+        let mut attribute = Elements(attributes.expect(SEQUENCE, "").ok()?);
+        if attribute.expect(OCTETS, "").ok()?.eq_ignore_ascii_case(name.as_bytes()) {
+            let mut values = Elements(attribute.expect(SET, "").ok()?);
+            return values.expect(OCTETS, "").ok();
+        }
+    }
+    None
+}
+
 fn extended(id: u32, content: &mut Elements<'_>, phase: Phase) -> Result<Seen, GuardError> {
     let code = result(content, &[0x8a, 0x8b])?;
     match (id, phase) {

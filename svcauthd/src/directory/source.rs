@@ -1,6 +1,7 @@
 //! A source while the worker lives: what outlasts one fetch.
 
 use super::mark::Mark;
+use super::reach::Reach;
 use super::{FetchError, Sink, file, ldap};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -61,10 +62,12 @@ pub enum Wake {
     Stirred,
 }
 
-/// What a worker keeps between two fetches: its runtime, and the connection on which a server tells of changes.
+/// What a worker keeps between two fetches: its runtime, what it learned about the servers, and the connection on which one
+/// tells of changes.
 #[derive(Debug, Default)]
 pub struct Source {
     runtime: Option<Runtime>,
+    reach: Reach,
     held: ldap::Held,
 }
 
@@ -99,13 +102,14 @@ impl Source {
         request: &Request<'_>,
         sink: &mut dyn Sink,
     ) -> Result<Answer, FetchError> {
-        let Self { runtime, held } = self;
+        let Self { runtime, reach, held } = self;
         let runtime = match runtime {
             Some(runtime) => runtime,
             None => runtime.insert(started().map_err(|error| FetchError::Internal(error.to_string()))?),
         };
         let deadline = request.deadline.into();
-        let work = async { tokio::time::timeout_at(deadline, ldap::fetch(ldap, request, held, sink)).await };
+        let fetch = ldap::fetch(ldap, request, held, reach, sink);
+        let work = async { tokio::time::timeout_at(deadline, fetch).await };
         runtime.block_on(work).unwrap_or(Err(FetchError::Deadline))
     }
 
