@@ -26,11 +26,13 @@ pub mod shape;
 mod source;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 pub use entry::Entry;
 pub use error::FetchError;
 pub use mark::{Mark, SyncMark, UsnMark};
 pub use source::{Answer, Depth, Request, Source, Wake, readable};
+pub use traffic::Traffic;
 
 use serde::{Deserialize, Serialize};
 use std::time::Instant;

@@ -1,6 +1,7 @@
 //! A source while the worker lives: what outlasts one fetch.
 
 use super::mark::Mark;
+use super::traffic::Traffic;
 use super::reach::Reach;
 use super::{FetchError, Sink, file, ldap};
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,12 @@ impl Source {
                 answer
             }
         }
+    }
+
+    /// What was asked of the directory so far, and how much that was.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.reach.traffic()
     }
 
     fn ask(

@@ -16,6 +16,7 @@ mod trust;
 
 use super::connect::{self, Stream};
 use super::error::FetchError;
+use super::traffic::{Meter, Traffic};
 use discover::{Ask, Discovery};
 use native_tls::TlsConnector;
 use servers::{Round, Servers};
@@ -36,6 +37,7 @@ pub struct Reach {
     ask: Ask,
     seed: u64,
     in_use: Option<DirectoryUri>,
+    meter: Meter,
 }
 
 /// One fetch on its way from server to server.
@@ -84,7 +86,13 @@ impl Reach {
             ask,
             seed,
             in_use: None,
+            meter: Meter::default(),
         }
+    }
+
+    /// What was said on all ways so far.
+    pub(super) fn traffic(&self) -> Traffic {
+        self.meter.read()
     }
 
     /// Begins a fetch: `wait` is the longest one step may take, and everything is to be over at `deadline`.
@@ -174,6 +182,7 @@ impl Attempt<'_> {
             match self.open(&uri).await {
                 Ok(Some(stream)) => {
                     self.reach.in_use = Some(uri.clone());
+                    let stream = self.reach.meter.on(stream);
                     return Some(Way { uri, stream });
                 }
                 Ok(None) => self.round.untry(&uri),
