@@ -10,6 +10,7 @@ pub mod config_file;
 pub mod control;
 pub mod daemon;
 pub mod directory;
+pub mod failure;
 pub mod frame;
 pub mod local_names;
 pub mod mapping;

@@ -2,6 +2,7 @@
 
 use super::guard::GuardError;
 use super::ldif::LdifError;
+use crate::failure::{Failure, FailureKind};
 use std::path::PathBuf;
 use svcauth_core::audit::escape::for_terminal;
 
@@ -115,6 +116,34 @@ pub enum FetchError {
     Internal(String),
 }
 
+impl FetchError {
+    /// What kind of failure it is; of several servers that failed, that of the preferred one.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::File { .. } | Self::Ldif { .. } => FailureKind::File,
+            Self::NoBase { .. } | Self::NoSecret => FailureKind::Config,
+            Self::Discovery { .. } | Self::Connect { .. } => FailureKind::Connect,
+            Self::Tls { .. } => FailureKind::Tls,
+            Self::Guard { .. } => FailureKind::Hostile,
+            Self::Refused { step, .. } if step == "bind" => FailureKind::Bind,
+            Self::Refused { step, .. } if step == "StartTLS" => FailureKind::Tls,
+            // Time, size and administrative limit: part of the list came.
+            Self::Refused { code: 3 | 4 | 11, .. } | Self::Broken { .. } => FailureKind::Incomplete,
+            Self::Refused { .. } => FailureKind::Refused,
+            Self::Timeout { .. } | Self::Deadline => FailureKind::Timeout,
+            Self::NoServer(failures) => failures.first().map_or(FailureKind::Connect, Self::kind),
+            Self::Internal(_) => FailureKind::Internal,
+        }
+    }
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        Self::new(error.kind(), error)
+    }
+}
+
 fn reason(code: u32, text: &str) -> String {
     let known = match code {
         3 => " (time limit exceeded: the list is not complete)",
@@ -130,4 +159,31 @@ fn reason(code: u32, text: &str) -> String {
     };
     let short: String = text.chars().take(200).collect();
     if short.is_empty() { known.to_owned() } else { format!("{known}: {}", for_terminal(&short)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FailureKind, FetchError};
+
+    fn refused(step: &str, code: u32) -> FetchError {
+        FetchError::Refused { server: "s".to_owned(), step: step.to_owned(), code, text: String::new() }
+    }
+
+    #[test]
+    fn a_refusal_is_counted_by_what_was_refused() {
+        for (step, code, kind) in [
+            ("bind", 49, FailureKind::Bind),
+            ("StartTLS", 2, FailureKind::Tls),
+            ("the search of [people]", 4, FailureKind::Incomplete),
+            ("the search of [people]", 50, FailureKind::Refused),
+        ] {
+            assert_eq!(refused(step, code).kind(), kind, "{step} {code}");
+        }
+    }
+
+    #[test]
+    fn several_servers_that_failed_are_one_failure_of_the_kind_of_the_first() {
+        let failures = vec![refused("bind", 49), FetchError::Deadline];
+        assert_eq!(FetchError::NoServer(failures).kind(), FailureKind::Bind);
+    }
 }
