@@ -105,23 +105,20 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Asks the server itself (`cn=Monitor`), and the kernel for its processor time. What the asking costs is left out.
+    /// Asks the server itself (`cn=Monitor`), and the kernel for its processor time. What the asking costs is taken off by
+    /// [`Work::since`].
     pub(crate) fn now(slapd: &Slapd) -> Outcome<Self> {
-        let answer = slapd.search(&[
-            "-b",
-            "cn=Monitor",
-            "(|(monitorCounter=*)(monitorOpCompleted=*))",
-            "monitorCounter",
-            "monitorOpCompleted",
-        ])?;
         let mut values = std::collections::BTreeMap::new();
-        let mut dn = String::new();
-        for line in answer.stdout.lines() {
-            if let Some(name) = line.strip_prefix("dn: ") {
-                dn = name.to_owned();
-            } else if let Some((key, value)) = line.split_once(": ") {
-                values.insert(format!("{dn} {key}"), value.parse::<f64>().unwrap_or_default());
-            }
+        // Not the subtree of the connections, which has an entry for each of them.
+        for (name, scope) in [
+            ("cn=Operations", "base"),
+            ("cn=Statistics", "one"),
+            ("cn=Total,cn=Connections", "base"),
+            ("cn=Current,cn=Connections", "base"),
+        ] {
+            let base = format!("{name},cn=Monitor");
+            let answer = slapd.search(&["-b", &base, "-s", scope, "monitorCounter", "monitorOpCompleted"])?;
+            values.extend(counters(&answer.stdout));
         }
         let counter = |name: &str| {
             let key = format!("cn={name},cn=Monitor monitorCounter");
@@ -168,6 +165,21 @@ impl Work {
             cpu: share(last.cpu, before.cpu),
         })
     }
+}
+
+/// `DN attribute` and number, of every number in an answer in LDIF.
+fn counters(ldif: &str) -> Vec<(String, f64)> {
+    let mut dn = "";
+    let mut found = Vec::new();
+    for line in ldif.lines() {
+        if let Some(name) = line.strip_prefix("dn: ") {
+            dn = name;
+        } else if let Some((key, Ok(value))) = line.split_once(": ").map(|(key, value)| (key, value.parse()))
+        {
+            found.push((format!("{dn} {key}"), value));
+        }
+    }
+    found
 }
 
 /// Seconds that a process with this pid file has run on any processor (proc(5): utime and stime in ticks of 10 ms).
