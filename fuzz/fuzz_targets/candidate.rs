@@ -70,9 +70,9 @@ fn hostile(from: &mut Pieces<'_>) -> Candidate {
     while !from.is_empty() && candidate.accounts.len() + candidate.groups.len() + candidate.people.len() < 64
     {
         match from.byte() % 3 {
-            0 => candidate.accounts.push(account(from)),
-            1 => candidate.groups.push(group(from)),
-            _ => candidate.people.push(person(from)),
+            0 => candidate.accounts.push(account(from).into()),
+            1 => candidate.groups.push(group(from).into()),
+            _ => candidate.people.push(person(from).into()),
         }
     }
     candidate
@@ -95,6 +95,7 @@ fn account(from: &mut Pieces<'_>) -> AccountEntry {
         member_of: (0..from.byte() % 4).map(|_| from.word(DNS)).collect(),
         disabled: from.byte() & 1 == 1,
         expires: (from.byte() & 1 == 1).then(|| from.u64()),
+        primary: (from.byte() & 1 == 1).then(|| from.text()),
     }
 }
 
@@ -123,6 +124,7 @@ fn person(from: &mut Pieces<'_>) -> PersonEntry {
         disabled: from.byte() & 1 == 1,
         expires: (from.byte() & 1 == 1).then(|| from.u64()),
         locked_until: (from.byte() & 1 == 1).then(|| from.u64()),
+        primary: (from.byte() & 1 == 1).then(|| from.text()),
     }
 }
 

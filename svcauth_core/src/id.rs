@@ -51,7 +51,7 @@ pub const fn is_assignable(raw: u32) -> bool {
 }
 
 /// The administrator's range of managed ids, both ends included: `id_range = "7000-7999"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IdRange {
     first: u32,
     last: u32,

@@ -39,6 +39,7 @@ fn account(index: u32) -> AccountEntry {
         member_of: Vec::new(),
         disabled: false,
         expires: None,
+        primary: None,
     }
 }
 
@@ -47,10 +48,9 @@ fn candidate(accounts: u32) -> Candidate {
     let member = |group: u32, nth: u32| {
         Member::Dn(format!("uid=person{:06},ou=people,dc=example,dc=com", (group * 7 + nth * 13) % people))
     };
-    Candidate {
-        server: "bench".into(),
-        accounts: (0..accounts).map(account).collect(),
-        groups: (0..accounts / 20)
+    Candidate::of(
+        (0..accounts).map(account).collect(),
+        (0..accounts / 20)
             .map(|group| GroupEntry {
                 id: format!("g{group}"),
                 dn: format!("cn=group{group},ou=groups,dc=example,dc=com"),
@@ -59,7 +59,7 @@ fn candidate(accounts: u32) -> Candidate {
                 members: (0..20).map(|nth| member(group, nth)).collect(),
             })
             .collect(),
-        people: (0..people)
+        (0..people)
             .map(|index| PersonEntry {
                 id: format!("p{index}"),
                 dn: format!("uid=person{index:06},ou=people,dc=example,dc=com"),
@@ -69,10 +69,10 @@ fn candidate(accounts: u32) -> Candidate {
                 disabled: false,
                 expires: None,
                 locked_until: None,
+                primary: None,
             })
             .collect(),
-        refused: Vec::new(),
-    }
+    )
 }
 
 fn stamp(config: &Config) -> Stamp {

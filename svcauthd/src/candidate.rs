@@ -1,24 +1,46 @@
 //! What the worker makes of a directory: plain entries, already mapped and checked, not yet joined.
 //!
-//! It travels from the worker to the monitor as JSON, and the monitor believes none of it (`crate::state::recheck`).
+//! They travel from the worker to the monitor as JSON, and the monitor believes none of it (`crate::state::recheck`).
 //! DNs are normalised ([`crate::directory::dn::normalise`]), so that a member value and the entry it names are equal.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use svcauth_core::origin::Fingerprint;
 
-/// Everything that one fetch gave.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// All entries that a generation is to be made of. They are shared with the monitor's table: only what is changed on the
+/// way to a state is copied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Candidate {
-    /// The server or file that answered.
-    pub server: String,
     /// Managed accounts.
-    pub accounts: Vec<AccountEntry>,
+    pub accounts: Vec<Arc<AccountEntry>>,
     /// Groups, with a gid or without.
-    pub groups: Vec<GroupEntry>,
+    pub groups: Vec<Arc<GroupEntry>>,
     /// People.
-    pub people: Vec<PersonEntry>,
+    pub people: Vec<Arc<PersonEntry>>,
     /// Entries, or values of entries, that were refused.
     pub refused: Vec<Refusal>,
+}
+
+impl Candidate {
+    /// A candidate with these entries, none of them refused.
+    #[must_use]
+    pub fn of(accounts: Vec<AccountEntry>, groups: Vec<GroupEntry>, people: Vec<PersonEntry>) -> Self {
+        Self {
+            accounts: accounts.into_iter().map(Arc::new).collect(),
+            groups: groups.into_iter().map(Arc::new).collect(),
+            people: people.into_iter().map(Arc::new).collect(),
+            refused: Vec::new(),
+        }
+    }
+}
+
+/// What every entry has: a name for ever, and the one it goes by now.
+pub trait Named {
+    /// The immutable id.
+    fn id(&self) -> &str;
+    /// The normalised DN.
+    fn dn(&self) -> &str;
 }
 
 /// One managed account.
@@ -46,6 +68,8 @@ pub struct AccountEntry {
     pub disabled: bool,
     /// Seconds since 1970 from which on the account is expired.
     pub expires: Option<u64>,
+    /// The id of the primary group, where an entry names it by number and no group lists the entry (Active Directory).
+    pub primary: Option<String>,
 }
 
 /// One group.
@@ -91,6 +115,35 @@ pub struct PersonEntry {
     pub expires: Option<u64>,
     /// Seconds since 1970 until which the person is locked out; `u64::MAX`: until unlocked.
     pub locked_until: Option<u64>,
+    /// The id of the primary group, as of an account.
+    pub primary: Option<String>,
+}
+
+impl Named for AccountEntry {
+    fn id(&self) -> &str {
+        &self.id
+    }
+    fn dn(&self) -> &str {
+        &self.dn
+    }
+}
+
+impl Named for GroupEntry {
+    fn id(&self) -> &str {
+        &self.id
+    }
+    fn dn(&self) -> &str {
+        &self.dn
+    }
+}
+
+impl Named for PersonEntry {
+    fn id(&self) -> &str {
+        &self.id
+    }
+    fn dn(&self) -> &str {
+        &self.dn
+    }
 }
 
 impl PersonEntry {

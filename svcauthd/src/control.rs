@@ -12,6 +12,12 @@ pub enum Request {
     Sync {
         /// Publish even if the directory suddenly holds much less than before.
         accept_shrink: bool,
+        /// Read everything anew, not only what has changed.
+        #[serde(default)]
+        whole: bool,
+        /// Send [`Reply::Progress`] now and then before the reply itself.
+        #[serde(default)]
+        progress: bool,
     },
 }
 
@@ -26,6 +32,8 @@ pub enum Reply {
         /// Its number.
         generation: u64,
     },
+    /// To [`Request::Sync`] with `progress`, any number of times: so many entries have come in.
+    Progress(Counts),
     /// The request was not carried out.
     Failed {
         /// Why, and the next step.
@@ -73,6 +81,21 @@ pub struct DirectoryStatus {
     pub kind: String,
     /// The server or file that answered last; `None`: none has yet.
     pub server: Option<String>,
+    /// How changes reach this host; `None`: not known yet.
+    #[serde(default)]
+    pub changes: Option<Changes>,
+}
+
+/// How changes of the directory reach this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Changes {
+    /// The server tells of them at once.
+    Pushed,
+    /// They are asked for at every refresh.
+    Polled,
+    /// Everything is read again at every refresh.
+    Whole,
 }
 
 /// How many entries a generation has.

@@ -1,7 +1,8 @@
 //! The svcauth daemon and the `svcauth` command.
 //!
-//! The way of the data, and the room of each step: a directory gives entries (`directory`), the worker maps them
-//! (`mapping`) to a candidate (`candidate`); the monitor checks and joins it (`state`) and publishes it (`state_dir`).
+//! The way of the data, and the room of each step: a directory gives entries or changes of them (`directory`), the worker
+//! maps them (`mapping`) and sends them on (`job`); the monitor keeps them (`table`), makes a candidate of them
+//! (`candidate`), checks and joins it (`state`) and publishes it (`state_dir`).
 #![deny(unsafe_code)]
 
 pub mod candidate;
@@ -12,10 +13,12 @@ pub mod daemon;
 pub mod directory;
 pub mod failure;
 pub mod frame;
+pub mod job;
 pub mod local_names;
 pub mod mapping;
 pub mod monitor;
 pub mod state;
 pub mod state_dir;
+pub mod table;
 pub mod usage;
 pub mod worker;

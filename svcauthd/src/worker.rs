@@ -1,7 +1,8 @@
 //! The worker: the only code that meets the network. No capabilities, no privileges to gain, bounded memory; it dies with
 //! its monitor, and a new one is started when it dies.
 //!
-//! It speaks frames on its standard input, which is one end of a socketpair: one [`Job`] in, many [`Part`]s out.
+//! It speaks frames on its standard input, which is one end of a socketpair (see [`crate::job`]). It keeps no entries: what
+//! it has read, it has sent.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -12,53 +13,15 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, getgroups};
-use serde::{Deserialize, Serialize};
 use svcauth_core::config::Config;
 
-use crate::candidate::{AccountEntry, Candidate, GroupEntry, PersonEntry, Refusal};
-use crate::directory::{Depth, Request, Source};
+use crate::directory::{Request, Source, Wake, readable};
 use crate::frame;
+use crate::job::{Done, Job, Part};
 use crate::local_names::LocalNames;
 
 /// Address space of a worker: 100,000 accounts and 20,000 people need about a tenth of it.
 const ADDRESS_SPACE: u64 = 2 << 30;
-/// Entries in one frame.
-const BATCH: usize = 500;
-
-/// One fetch. Not `Debug`: it holds the bind password, which must not reach a log by way of a `{:?}`.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct Job {
-    /// The text of the configuration, which the monitor has read and checked.
-    pub config: String,
-    /// The bind password, which only the monitor may read.
-    pub secret: Option<String>,
-    /// Seconds that the whole fetch may take.
-    pub deadline_seconds: u64,
-}
-
-/// A part of the answer; the last one is `Done` or `Failed`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Part {
-    /// Accounts.
-    Accounts(Vec<AccountEntry>),
-    /// Groups.
-    Groups(Vec<GroupEntry>),
-    /// People.
-    People(Vec<PersonEntry>),
-    /// Entries that were refused.
-    Refused(Vec<Refusal>),
-    /// Everything has been sent.
-    Done {
-        /// The server or file that answered.
-        server: String,
-    },
-    /// The fetch failed; what was sent before counts for nothing.
-    Failed {
-        /// Why.
-        reason: String,
-    },
-}
-
 /// Runs the worker until its monitor closes the socket.
 ///
 /// # Errors
@@ -67,13 +30,25 @@ pub fn run() -> io::Result<()> {
     restrict()?;
     let mut monitor = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let mut source = Source::default();
-    while let Some(job) = frame::read::<Job>(&mut monitor, frame::WORKER_MAX)? {
-        match fetch(&mut source, &job) {
-            Ok(candidate) => send(&mut monitor, candidate)?,
-            Err(reason) => frame::write(&mut monitor, &Part::Failed { reason }, frame::WORKER_MAX)?,
+    let mut is_told = false;
+    loop {
+        // Told once is enough: what comes after it is in the answer to the job that follows.
+        let wake = if is_told { readable(monitor.as_fd())? } else { source.wait(monitor.as_fd())? };
+        if wake == Wake::Stirred {
+            frame::write(&mut monitor, &Part::Stirred, frame::WORKER_MAX)?;
+            is_told = true;
+            continue;
         }
+        let Some(job) = frame::read::<Job>(&mut monitor, frame::WORKER_MAX)? else {
+            return Ok(());
+        };
+        is_told = false;
+        let last = match fetch(&mut source, &job, &mut monitor) {
+            Ok(done) => Part::Done(done),
+            Err(reason) => Part::Failed { reason },
+        };
+        frame::write(&mut monitor, &last, frame::WORKER_MAX)?;
     }
-    Ok(())
 }
 
 /// Gives up what the monitor has left to give up, and makes sure that it is gone.
@@ -99,30 +74,20 @@ fn restrict() -> io::Result<()> {
     Ok(())
 }
 
-fn fetch(source: &mut Source, job: &Job) -> Result<Candidate, String> {
+/// Answers a job but for the last part. A monitor that no longer listens is found by whoever writes that one.
+fn fetch(source: &mut Source, job: &Job, monitor: &mut UnixStream) -> Result<Done, String> {
     let config = Config::parse(&job.config).map_err(|error| error.to_string())?;
     let local = LocalNames::read().map_err(|error| error.to_string())?;
-    let deadline = Instant::now() + Duration::from_secs(job.deadline_seconds);
-    let mut mapper = crate::mapping::Mapper::new(&config, &local);
-    let secret = job.secret.as_deref();
-    let request = Request { config: &config, secret, deadline, since: None, depth: Depth::Whole };
+    let request = Request {
+        config: &config,
+        secret: job.secret.as_deref(),
+        deadline: Instant::now() + Duration::from_secs(job.deadline_seconds),
+        since: job.since.as_ref(),
+        depth: job.depth,
+    };
+    let mut send = |part: Part| frame::write(monitor, &part, frame::WORKER_MAX);
+    let mut mapper = crate::mapping::Mapper::new(&config, &local, &mut send);
     let answer = source.fetch(&request, &mut mapper).map_err(|error| error.to_string())?;
-    Ok(mapper.finish(answer.server))
-}
-
-fn send(monitor: &mut UnixStream, candidate: Candidate) -> io::Result<()> {
-    let mut part = |part: &Part| frame::write(monitor, part, frame::WORKER_MAX);
-    for batch in candidate.accounts.chunks(BATCH) {
-        part(&Part::Accounts(batch.to_vec()))?;
-    }
-    for batch in candidate.groups.chunks(1) {
-        part(&Part::Groups(batch.to_vec()))?;
-    }
-    for batch in candidate.people.chunks(BATCH) {
-        part(&Part::People(batch.to_vec()))?;
-    }
-    for batch in candidate.refused.chunks(BATCH) {
-        part(&Part::Refused(batch.to_vec()))?;
-    }
-    part(&Part::Done { server: candidate.server })
+    mapper.finish().map_err(|error| format!("the answer cannot be handed over: {error}"))?;
+    Ok(Done { server: answer.server, mark: answer.mark, live: answer.live, note: answer.note })
 }

@@ -25,7 +25,7 @@ use crate::origin::Fingerprint;
 pub struct RoleRef(pub u32);
 
 /// A directory group whose members may act as some account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Role {
     /// The group's name, or what the access rule calls it when there is no such group.
     pub name: String,
@@ -34,7 +34,7 @@ pub struct Role {
 }
 
 /// Which roles an access rule asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Roles {
     /// The ones it names.
     Named(Vec<RoleRef>),
@@ -43,7 +43,7 @@ pub enum Roles {
 }
 
 /// How many of the roles a person must hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Need {
     /// At least one.
     Any,
@@ -52,7 +52,7 @@ pub enum Need {
 }
 
 /// These accounts may be used by members of these roles, through these services, on these hosts, from these addresses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AccessRule {
     /// The line of the configuration file where the rule begins.
     pub line: u32,
@@ -71,7 +71,7 @@ pub struct AccessRule {
 }
 
 /// What happens when no log takes an audit record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AuditMode {
     /// A managed account is denied.
     Required,
@@ -80,7 +80,7 @@ pub enum AuditMode {
 }
 
 /// Everything a decision needs beside the account and the person.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Policy {
     /// The roles that access rules and accounts refer to.
     pub roles: Vec<Role>,
@@ -101,7 +101,7 @@ pub struct Policy {
 }
 
 /// A managed account, as decisions see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Account {
     /// The account's name.
     pub name: String,
@@ -118,7 +118,7 @@ pub struct Account {
 }
 
 /// A role that a person holds, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Held {
     /// The role.
     pub role: RoleRef,
@@ -127,7 +127,7 @@ pub struct Held {
 }
 
 /// A person or service of the directory who holds at least one role.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Person {
     /// The login name.
     pub login: String,

@@ -6,7 +6,7 @@ use core::str::FromStr;
 use std::string::String;
 
 /// A pattern for account and host names: `*` stands for any run of characters, `?` for one, everything else for itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pattern(String);
 
 impl Pattern {
@@ -60,7 +60,7 @@ fn matches(pattern: &[u8], name: &[u8], same: impl Fn(u8, u8) -> bool) -> bool {
 }
 
 /// An address or a network in CIDR notation: `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
     address: IpAddr,
     prefix: u8,

@@ -9,7 +9,7 @@ use super::record::padding;
 use crate::id::{Gid, Uid};
 
 /// A managed account, as getent(1) shall show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NewAccount {
     /// The account's name, checked by [`crate::name::check_account`].
     pub name: String,
@@ -28,7 +28,7 @@ pub struct NewAccount {
 }
 
 /// A managed group, as getent(1) shall show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NewGroup {
     /// The group's name, checked by [`crate::name::check_group`].
     pub name: String,

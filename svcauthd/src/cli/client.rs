@@ -8,7 +8,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use svcauth_host::paths;
 
 use super::output::Failure;
-use crate::control::{Reply, Request};
+use crate::control::{Counts, Reply, Request};
 use crate::frame;
 
 /// What to do when there is no daemon.
@@ -43,8 +43,18 @@ impl From<NoAnswer> for Failure {
     }
 }
 
-/// Sends one request and waits for its reply; a refresh may take as long as the directory is slow.
+/// Sends one request and waits for its reply.
 pub(super) fn ask(request: &Request, patience: Option<Duration>) -> Result<Reply, NoAnswer> {
+    ask_and_watch(request, patience, &mut |_| {})
+}
+
+/// Sends one request and waits for its reply; a refresh may take as long as the directory is slow, and how far it is goes
+/// to `progress`.
+pub(super) fn ask_and_watch(
+    request: &Request,
+    patience: Option<Duration>,
+    progress: &mut dyn FnMut(Counts),
+) -> Result<Reply, NoAnswer> {
     let mut stream = UnixStream::connect(paths::SOCKET)?;
     if getsockopt(&stream, PeerCredentials).map_err(io::Error::from)?.uid() != 0 {
         return Err(NoAnswer::Failed(io::Error::other(
@@ -53,6 +63,11 @@ pub(super) fn ask(request: &Request, patience: Option<Duration>) -> Result<Reply
     }
     stream.set_read_timeout(patience)?;
     frame::write(&mut stream, request, frame::CONTROL_MAX)?;
-    frame::read(&mut stream, frame::CONTROL_MAX)?
-        .ok_or_else(|| NoAnswer::Failed(io::ErrorKind::UnexpectedEof.into()))
+    loop {
+        match frame::read(&mut stream, frame::CONTROL_MAX)? {
+            Some(Reply::Progress(counts)) => progress(counts),
+            Some(reply) => return Ok(reply),
+            None => return Err(NoAnswer::Failed(io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod accounts;
 mod client;
 mod explain;
 mod output;
+mod progress;
 mod snapshot;
 mod ssh_keys;
 mod status;
@@ -64,6 +65,12 @@ struct SyncArgs {
     /// Publish even if the directory suddenly holds less than half of what it held
     #[arg(long)]
     accept_shrink: bool,
+    /// Read everything anew, and not only what has changed
+    #[arg(long)]
+    full: bool,
+    /// Show on the terminal how many entries have come in
+    #[arg(long)]
+    progress: bool,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use svcauth_host::snapshot_file::{SnapshotError, open_access, open_accounts};
 use super::client::{NOT_RUNNING, NoAnswer, ask};
 use super::output::{Failure, duration, json, line};
 use super::{Done, Json};
-use crate::control::{Counts, DirectoryStatus, Reply, Request, State, Status};
+use crate::control::{Changes, Counts, DirectoryStatus, Reply, Request, State, Status};
 
 pub(super) fn run(args: &Json) -> Done {
     let status = match ask(&Request::Status {}, Some(Duration::from_secs(5))) {
@@ -81,7 +81,12 @@ fn show(status: &Status) -> Result<(), Failure> {
     line(&format!("generation  {}", generation(status)))?;
     if !status.directory.kind.is_empty() {
         let server = status.directory.server.as_deref().unwrap_or("none has answered yet");
-        line(&format!("directory   {} ({server})", status.directory.kind))?;
+        let how = match status.directory.changes {
+            Some(Changes::Pushed) => ", tells of changes at once",
+            Some(Changes::Polled) => ", asked for changes",
+            Some(Changes::Whole) | None => "",
+        };
+        line(&format!("directory   {} ({server}{how})", status.directory.kind))?;
     }
     let counts = status.counts;
     line(&format!(

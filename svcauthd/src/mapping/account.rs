@@ -29,7 +29,6 @@ pub(super) fn read(
     };
     let state = state::read(entry, config, lockout)?;
     Ok(AccountEntry {
-        id,
         dn,
         uid,
         gid,
@@ -42,6 +41,8 @@ pub(super) fn read(
         // at every fetch to come.
         disabled: state.disabled || state.locked_until.is_some_and(|until| until > now()),
         expires: state.expires,
+        primary: if config.directory.kind.is_ad() { ad::primary(entry, &id)? } else { None },
+        id,
         name,
     })
 }

@@ -5,9 +5,7 @@
 use super::Fault;
 use super::state::State;
 use super::values::{one, required};
-use crate::candidate::{GroupEntry, Member};
 use crate::directory::Entry;
-use std::collections::HashMap;
 use svcauth_core::id::parse_id;
 
 /// `userAccountControl`: the account is disabled ([MS-ADTS] 2.2.16, `ADS_UF_ACCOUNT_DISABLE`).
@@ -55,11 +53,11 @@ pub(super) fn id(entry: &Entry) -> Result<String, Fault> {
 /// The SID of the entry's primary group, which must be there and is of the entry's own domain.
 pub(super) fn primary_group(entry: &Entry) -> Result<String, Fault> {
     required(entry, "primaryGroupID")?;
-    primary_group_of(entry, &id(entry)?)?.ok_or_else(|| Fault::new("objectSid", "is of no domain"))
+    primary(entry, &id(entry)?)?.ok_or_else(|| Fault::new("objectSid", "is of no domain"))
 }
 
 /// As [`primary_group`], where the entry names one.
-fn primary_group_of(entry: &Entry, id: &str) -> Result<Option<String>, Fault> {
+pub(super) fn primary(entry: &Entry, id: &str) -> Result<Option<String>, Fault> {
     let Some(value) = one(entry, "primaryGroupID")? else {
         return Ok(None);
     };
@@ -147,31 +145,4 @@ const fn unsigned(number: i32) -> u32 {
 
 fn number<T: std::str::FromStr>(value: &[u8]) -> Option<T> {
     std::str::from_utf8(value).ok()?.parse().ok()
-}
-
-/// Who is in which group by `primaryGroupID`: neither the group nor the member's own `memberOf` names it.
-#[derive(Debug, Default)]
-pub(super) struct Primaries {
-    /// Members (normalised DNs) by the SID of the group.
-    members: HashMap<String, Vec<String>>,
-}
-
-impl Primaries {
-    /// Takes note of an entry's primary group, which is of its own domain.
-    pub(super) fn note(&mut self, entry: &Entry, id: &str, dn: &str) -> Result<(), Fault> {
-        if let Some(group) = primary_group_of(entry, id)? {
-            self.members.entry(group).or_default().push(dn.to_owned());
-        }
-        Ok(())
-    }
-
-    /// Puts the members into their groups.
-    pub(super) fn join(mut self, groups: &mut [GroupEntry]) {
-        for group in groups {
-            let members = self.members.remove(&group.id).unwrap_or_default();
-            group.members.extend(members.into_iter().map(Member::Dn));
-            group.members.sort_unstable();
-            group.members.dedup();
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::ad::Lockout;
 use super::values::{identity, name};
-use super::{Fault, state};
+use super::{Fault, ad, state};
 use crate::candidate::PersonEntry;
 use crate::directory::Entry;
 use svcauth_core::config::Config;
@@ -20,6 +20,7 @@ pub(super) fn read(
 ) -> Result<PersonEntry, Fault> {
     let (id, dn) = identity(entry, config)?;
     let state = state::read(entry, config, lockout)?;
+    let primary = if config.directory.kind.is_ad() { ad::primary(entry, &id)? } else { None };
     let config = &config.people;
     let login = name(entry, &dn, &config.login, check_login)?;
     Ok(PersonEntry {
@@ -31,6 +32,7 @@ pub(super) fn read(
         disabled: state.disabled,
         expires: state.expires,
         locked_until: state.locked_until,
+        primary,
     })
 }
 

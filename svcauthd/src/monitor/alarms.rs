@@ -28,10 +28,18 @@ struct Alarm {
 }
 
 impl Alarms {
-    /// A refresh worked, and these entries were refused in it.
-    pub(super) fn refresh_worked(&mut self, refused: Vec<Refusal>) {
-        self.newly_refused(refused).iter().for_each(raise);
+    /// A refresh worked, and these entries are refused now; `None`: the same as before.
+    pub(super) fn refresh_worked(&mut self, refused: Option<Vec<Refusal>>) {
+        if let Some(refused) = refused {
+            self.newly_refused(refused).iter().for_each(raise);
+        }
         self.failing = false;
+    }
+
+    /// Something about an answer that is no failure, and that somebody should look at.
+    #[allow(clippy::unused_self, reason = "every alarm is raised here, also the one that has no end")]
+    pub(super) fn noted(&self, note: &str) {
+        raise(&Alarm { reason: "continuity_lost", detail: note.to_owned() });
     }
 
     /// A refresh failed; told once, until one works again.

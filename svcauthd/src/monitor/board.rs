@@ -8,8 +8,8 @@ use svcauth_host::clock::Clock;
 use svcauth_host::confirmed;
 use svcauth_host::snapshot_file::open_access;
 
-use super::publisher::Published;
-use crate::control::{Counts, DirectoryStatus, State, Status};
+use crate::control::{Changes, Counts, DirectoryStatus, State, Status};
+use crate::job::Done;
 
 /// A handle to the one board of the process.
 #[derive(Clone, Default)]
@@ -20,6 +20,7 @@ struct Notes {
     directory: Option<Directory>,
     /// The server or file of this directory that answered last.
     server: Option<String>,
+    changes: Option<Changes>,
     max_stale: u64,
     refresh: u64,
     last_error: Option<String>,
@@ -38,6 +39,7 @@ impl Board {
             notes.not_configured = None;
             if notes.directory.as_ref() != Some(&config.directory) {
                 notes.server = None;
+                notes.changes = None;
                 notes.directory = Some(config.directory.clone());
             }
             notes.max_stale = config.limits.max_stale.as_secs();
@@ -45,11 +47,21 @@ impl Board {
         });
     }
 
-    pub(super) fn refreshed(&self, published: &Published) {
+    /// A server answered, whether or not what it said is published.
+    pub(super) fn follows(&self, done: &Done) {
+        let changes = match (&done.mark, done.live) {
+            (_, true) => Changes::Pushed,
+            (Some(_), false) => Changes::Polled,
+            (None, false) => Changes::Whole,
+        };
         self.notes(|notes| {
-            notes.server = Some(published.server.clone());
-            notes.last_error = None;
+            notes.server = Some(done.server.clone());
+            notes.changes = Some(changes);
         });
+    }
+
+    pub(super) fn refreshed(&self) {
+        self.notes(|notes| notes.last_error = None);
     }
 
     pub(super) fn failed(&self, reason: &str) {
@@ -96,7 +108,7 @@ impl Board {
 impl Notes {
     fn directory_status(&self) -> DirectoryStatus {
         let kind = self.directory.as_ref().map_or("", |directory| directory.kind.as_str());
-        DirectoryStatus { kind: kind.to_owned(), server: self.server.clone() }
+        DirectoryStatus { kind: kind.to_owned(), server: self.server.clone(), changes: self.changes }
     }
 }
 
@@ -113,7 +125,7 @@ fn state(age: Option<u64>, notes: &Notes, has_error: bool) -> State {
 
 #[cfg(test)]
 mod tests {
-    use super::{Board, Config, Counts, Published};
+    use super::{Board, Config, Done};
 
     #[test]
     fn what_answered_for_another_directory_is_not_shown_for_this_one() {
@@ -126,9 +138,7 @@ mod tests {
         let board = Board::default();
         let shown = || board.notes(|notes| notes.directory_status().server);
         board.configured(&config("/one.ldif"));
-        let server = "/one.ldif".to_owned();
-        let counts = Counts::default();
-        board.refreshed(&Published { generation: 1, is_new: true, server, counts, refused: Vec::new() });
+        board.follows(&Done { server: "/one.ldif".to_owned(), ..Done::default() });
         board.configured(&config("/one.ldif"));
         assert_eq!(shown().as_deref(), Some("/one.ldif"));
         board.configured(&config("/two.ldif"));

@@ -6,7 +6,9 @@
 mod alarms;
 mod board;
 mod intake;
+mod jitter;
 mod log;
+mod mirror;
 mod outages;
 mod publisher;
 mod revocation;
@@ -18,35 +20,75 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use svcauth_core::config::DirectoryKind;
+use svcauth_host::clock::Clock;
+use svcauth_host::confirmed;
+use svcauth_host::snapshot_file::open_access;
 
 pub use start::{StartError, run};
 
 use self::alarms::Alarms;
 use self::board::Board;
 use self::log::{Level, Log};
+use self::mirror::Mirror;
 use self::outages::Outage;
-use self::publisher::Publisher;
+use self::publisher::{Published, Publisher};
 use self::revocation::Revocation;
-use self::supervisor::Supervisor;
+use self::supervisor::{Question, Supervisor};
+use crate::candidate::Refusal;
 use crate::config_file::Loaded;
+use crate::control::Counts;
+use crate::directory::Depth;
+use crate::local_names::LocalNames;
+
+/// Seconds since boot in which a host counts as booting.
+const BOOTING: u64 = 600;
+/// How many times as long as a refresh took the next one waits, that a change of the directory asks for.
+const REST: u32 = 4;
 
 /// What the monitor's thread is asked to do.
 pub(crate) enum Event {
-    /// Fetch and publish now, then tell the sender.
+    /// Fetch and publish now, and tell the sender.
     Sync {
-        /// Publish even what is suspiciously small.
-        accept_shrink: bool,
-        /// Who waits: the generation, or why there is none.
-        reply: Sender<Result<u64, String>>,
+        /// What for.
+        order: Order,
+        /// Who waits.
+        reply: Sender<Heard>,
     },
     /// Read the configuration again (SIGHUP).
     Reload,
+    /// This worker spoke without being asked, or is gone.
+    Stirred {
+        /// Which one.
+        worker: u64,
+    },
 }
+
+/// A refresh that somebody asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Order {
+    /// Publish even what is suspiciously small.
+    pub(crate) accept_shrink: bool,
+    /// How much is read.
+    pub(crate) depth: Depth,
+}
+
+/// What somebody who waits for a refresh hears.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// So many entries have come in.
+    Progress(Counts),
+    /// It is over: the generation, or why there is none.
+    Done(Result<u64, String>),
+}
+
+/// The refresh that comes by itself.
+const ROUTINE: Order = Order { accept_shrink: false, depth: Depth::Changes };
 
 /// The monitor with all it holds.
 struct Monitor {
     loaded: Loaded,
     supervisor: Supervisor,
+    mirror: Mirror,
     publisher: Publisher,
     alarms: Alarms,
     outage: Outage,
@@ -55,6 +97,10 @@ struct Monitor {
     /// What the LDIF file looked like when it was last fetched.
     seen: Option<FileMark>,
     revocation: Revocation,
+    /// Where those who watch the worker report.
+    events: Sender<Event>,
+    /// Changes that the directory tells of are not asked for before.
+    rested: Instant,
 }
 
 /// What changes when somebody edits a file: inode, length, time of modification.
@@ -63,28 +109,48 @@ type FileMark = (u64, u64, i64, i64);
 impl Monitor {
     /// Serves events and refreshes in time, until the last sender is gone.
     fn serve(&mut self, events: &Receiver<Event>) {
-        self.refresh(false).ok();
-        let mut due = self.next_due();
+        let mut due = self.first_due();
+        self.board.next_refresh(due);
         loop {
             match events.recv_timeout(self.wait(due)) {
-                Ok(Event::Sync { accept_shrink, reply }) => {
+                Ok(Event::Sync { order, reply }) => {
                     // Nobody may be waiting any more; the refresh was worth it all the same.
-                    let _ = reply.send(self.refresh(accept_shrink));
+                    let result = self.refresh(order, &mut |counts| {
+                        let _ = reply.send(Heard::Progress(counts));
+                    });
+                    let _ = reply.send(Heard::Done(result));
                     due = self.next_due();
                 }
                 Ok(Event::Reload) => {
                     self.reload();
-                    self.refresh(false).ok();
+                    self.refresh(ROUTINE, &mut |_| {}).ok();
                     due = self.next_due();
                 }
+                Ok(Event::Stirred { worker }) => {
+                    if self.supervisor.has_stirred(worker) {
+                        due = due.min(self.rested);
+                    } else {
+                        self.supervisor.watch(&self.events);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) if Instant::now() >= due || self.file_changed() => {
-                    self.refresh(false).ok();
+                    self.refresh(ROUTINE, &mut |_| {}).ok();
                     due = self.next_due();
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    /// At once; but when a host has just booted, others may have as well, and what was published before still serves.
+    fn first_due(&self) -> Instant {
+        let now = Clock::now();
+        let age = open_access().ok().and_then(|snapshot| confirmed::age(snapshot.header(), &now).0);
+        let is_fresh = age.is_some_and(|age| age < self.loaded.config.limits.max_stale.as_secs() / 2);
+        let is_boot = now.boottime < BOOTING && is_fresh;
+        Instant::now()
+            + if is_boot { jitter::part(self.loaded.config.directory.refresh) } else { Duration::ZERO }
     }
 
     /// A file is looked at every second, a server when the refresh is due.
@@ -94,10 +160,7 @@ impl Monitor {
     }
 
     fn next_due(&self) -> Instant {
-        // Up to a tenth later, so that hosts that started together do not stay together.
-        let refresh = self.loaded.config.directory.refresh;
-        let share = u32::from(rand_byte()) * 100 / 255;
-        let due = Instant::now() + refresh + refresh * share / 1000;
+        let due = Instant::now() + jitter::later(self.loaded.config.directory.refresh);
         self.board.next_refresh(due);
         due
     }
@@ -120,32 +183,24 @@ impl Monitor {
     }
 
     /// One refresh: fetch, check, publish. What failed is on the board, in the log, and left the old generation in place.
-    fn refresh(&mut self, accept_shrink: bool) -> Result<u64, String> {
-        let seen = self.mark();
-        let fetched = self.supervisor.fetch(&self.loaded);
-        let published = fetched.and_then(|candidate| {
-            self.publisher.publish(candidate, &self.loaded, accept_shrink).map_err(|error| error.to_string())
-        });
+    fn refresh(&mut self, order: Order, heard: &mut dyn FnMut(Counts)) -> Result<u64, String> {
+        let (seen, started) = (self.mark(), Instant::now());
+        let published = self.bring_up_to_date(order, heard);
         self.seen = seen;
+        // A directory that changes all the time must not keep a processor busy all the time.
+        let now = Instant::now();
+        self.rested = now + (now - started) * REST;
         match published {
-            Ok(mut published) => {
-                self.alarms.refresh_worked(std::mem::take(&mut published.refused));
+            Ok((server, published)) => {
+                self.worked(published.refused);
                 if published.is_new {
                     let counts = published.counts;
                     let what = format!(
-                        "published generation {} from {}: {} accounts, {} groups, {} people",
-                        published.generation, published.server, counts.accounts, counts.groups, counts.people
+                        "published generation {} from {server}: {} accounts, {} groups, {} people",
+                        published.generation, counts.accounts, counts.groups, counts.people
                     );
                     self.log.say(Level::Info, &what);
                 }
-                if let Some((failures, length)) = self.outage.ended(Instant::now()) {
-                    let what = format!(
-                        "refresh works again, after {failures} that failed in {} s",
-                        length.as_secs()
-                    );
-                    self.log.say(Level::Info, &what);
-                }
-                self.board.refreshed(&published);
                 self.revocation.review();
                 Ok(published.generation)
             }
@@ -161,6 +216,45 @@ impl Monitor {
         }
     }
 
+    /// Brings the mirror up to date and publishes it; gives the server that answered.
+    fn bring_up_to_date(
+        &mut self,
+        order: Order,
+        heard: &mut dyn FnMut(Counts),
+    ) -> Result<(String, Published), String> {
+        let local = LocalNames::read()
+            .map_err(|error| format!("the local users and groups cannot be read: {error}"))?;
+        let (since, depth) = self.mirror.ask(order.depth, &local);
+        let question = Question { loaded: &self.loaded, since, depth };
+        let mut count = |counts: [usize; 3]| {
+            let [accounts, groups, people] = counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+            heard(Counts { accounts, groups, people });
+        };
+        let (staged, done) = self.supervisor.fetch(question, &mut count)?;
+        let every = self.loaded.config.directory.full_refresh;
+        self.mirror.take(staged, &done, depth, &local, every)?;
+        if let Some(note) = &done.note {
+            self.alarms.noted(note);
+            self.log.say(Level::Warning, note);
+        }
+        if done.live {
+            self.supervisor.watch(&self.events);
+        }
+        self.board.follows(&done);
+        let published = self.publisher.publish(&self.mirror, &self.loaded, local, order.accept_shrink);
+        Ok((done.server, published.map_err(|error| error.to_string())?))
+    }
+
+    /// What a refresh that worked ends.
+    fn worked(&mut self, refused: Option<Vec<Refusal>>) {
+        self.alarms.refresh_worked(refused);
+        if let Some((failures, length)) = self.outage.ended(Instant::now()) {
+            let what = format!("refresh works again, after {failures} that failed in {} s", length.as_secs());
+            self.log.say(Level::Info, &what);
+        }
+        self.board.refreshed();
+    }
+
     /// Reads the configuration again; a faulty one is reported and the old one stays.
     fn reload(&mut self) {
         match Loaded::read() {
@@ -168,6 +262,7 @@ impl Monitor {
                 self.log.say(Level::Info, "configuration read again");
                 self.board.configured(&loaded.config);
                 self.publisher.configured(&loaded);
+                self.mirror.forget();
                 self.loaded = loaded;
             }
             Err(error) => {
@@ -177,12 +272,4 @@ impl Monitor {
             }
         }
     }
-}
-
-fn rand_byte() -> u8 {
-    let mut byte = [0];
-    // Without randomness hosts refresh in step, which is a nuisance and no fault.
-    let _ = getrandom::fill(&mut byte);
-    let [byte] = byte;
-    byte
 }

@@ -1,5 +1,7 @@
-//! Publishing a candidate: checked by root, joined, numbered, written; or refused, and the old generation stays.
+//! Publishing what the directory says: checked by root, joined, numbered, written; or refused, and the old generation
+//! stays.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::{fmt, io};
 
@@ -11,7 +13,8 @@ use svcauth_host::confirmed::Confirmation;
 use svcauth_host::snapshot_file::{open_access, open_accounts, read_trusted};
 use svcauth_host::{managed, paths};
 
-use crate::candidate::{Candidate, Refusal};
+use super::mirror::Mirror;
+use crate::candidate::Refusal;
 use crate::config_file::Loaded;
 use crate::control::Counts;
 use crate::local_names::LocalNames;
@@ -26,9 +29,9 @@ pub(super) struct Published {
     pub(super) generation: u64,
     /// Whether it is a new generation, or the last one confirmed.
     pub(super) is_new: bool,
-    pub(super) server: String,
     pub(super) counts: Counts,
-    pub(super) refused: Vec<Refusal>,
+    /// Entries that were refused; `None`: the same as before.
+    pub(super) refused: Option<Vec<Refusal>>,
 }
 
 /// Why a candidate is not published.
@@ -38,8 +41,6 @@ pub(super) enum PublishError {
     Shrunk { what: &'static str, before: u32, after: u32 },
     /// More memberships than may be joined.
     TooLarge,
-    /// /etc/passwd or /etc/group cannot be read.
-    LocalNames(io::Error),
     /// It does not fit the snapshot format.
     Build(BuildError),
     /// The operating system refused.
@@ -59,7 +60,6 @@ impl fmt::Display for PublishError {
                 "people and accounts are in groups more than {MEMBERSHIPS_MAX} times, nesting counted; \
                  narrow [groups] base or filter to the groups that hosts and access rules need"
             ),
-            Self::LocalNames(error) => write!(f, "the local users and groups cannot be read: {error}"),
             Self::Build(error) => write!(f, "the snapshot cannot be built: {error}"),
             Self::Write(error) => {
                 write!(f, "the snapshot cannot be written to {}: {error}", paths::STATE_DIR)
@@ -87,69 +87,108 @@ pub(super) struct Publisher {
     group: Gid,
     /// The last generation; `None` after a start.
     last: Option<Last>,
+    /// Tells states apart, with a key that nobody else knows.
+    digest: RandomState,
 }
 
 /// What the last generation was made of, and what its files looked like.
 struct Last {
     generation: u64,
-    state: State,
+    /// What its state was made from, if nothing else has changed since.
+    basis: Option<Basis>,
+    state: u64,
+    counts: Counts,
     /// Its accounts, with those that are only remembered.
     accounts: Vec<Account>,
     marks: [Option<Mark>; 2],
 }
 
+/// What a state is made from, apart from the configuration.
+#[derive(PartialEq, Eq)]
+struct Basis {
+    edition: u64,
+    local: LocalNames,
+}
+
 const FILES: [&str; 2] = ["access.snap", "accounts.snap"];
 
 impl Publisher {
-    pub(super) const fn new(dir: StateDir, group: Gid) -> Self {
-        Self { dir, group, last: None }
+    pub(super) fn new(dir: StateDir, group: Gid) -> Self {
+        Self { dir, group, last: None, digest: RandomState::new() }
     }
 
-    /// Keeps what is managed for the day on which the configuration cannot be read.
-    pub(super) fn configured(&self, loaded: &Loaded) {
+    /// Keeps what is managed for the day on which the configuration cannot be read; and what was made with another
+    /// configuration has to be made again.
+    pub(super) fn configured(&mut self, loaded: &Loaded) {
+        self.keep_managed(loaded);
+        if let Some(last) = &mut self.last {
+            last.basis = None;
+        }
+    }
+
+    fn keep_managed(&self, loaded: &Loaded) {
         let text = managed::to_text(&loaded.config.managed());
         // The same disk takes the snapshots: a full one is reported there.
         let _ = self.dir.publish("managed", text.as_bytes(), Readers::Everybody);
     }
 
-    /// Publishes a candidate as a new generation, or confirms the last one when nothing has changed.
+    /// Publishes what the mirror holds as a new generation, or confirms the last one when nothing has changed.
     pub(super) fn publish(
         &mut self,
-        mut candidate: Candidate,
+        mirror: &Mirror,
         loaded: &Loaded,
+        local: LocalNames,
         accept_shrink: bool,
     ) -> Result<Published, PublishError> {
-        let local = LocalNames::read().map_err(PublishError::LocalNames)?;
-        recheck(&mut candidate, &loaded.config, &local);
+        let basis = Basis { edition: mirror.edition(), local };
+        if let Some((generation, counts)) = self.unchanged(&basis) {
+            self.confirm(generation, Clock::now())?;
+            return Ok(Published { generation, is_new: false, counts, refused: None });
+        }
+        let mut candidate = mirror.table().candidate();
+        recheck(&mut candidate, &loaded.config, &basis.local);
         if is_too_large(&candidate) {
             return Err(PublishError::TooLarge);
         }
         let state = join(&candidate, &loaded.config, loaded.trusted_ca.clone());
+        let refused = Some(std::mem::take(&mut candidate.refused));
+        drop(candidate);
         let counts = counts(&state);
         if !accept_shrink {
             guard(counts)?;
         }
         let now = Clock::now();
-        let same = self
-            .last
-            .as_ref()
-            .filter(|last| last.state == state && last.marks == self.marks())
-            .map(|last| last.generation);
-        let generation = match same {
-            Some(generation) => generation,
-            None => {
-                self.configured(loaded);
-                self.write(state, counts, &local, &now)?
-            }
-        };
+        let (generation, is_new) = self.update(state, counts, basis, loaded, &now)?;
         self.confirm(generation, now)?;
-        Ok(Published {
-            generation,
-            is_new: same.is_none(),
-            server: candidate.server,
-            counts,
-            refused: candidate.refused,
-        })
+        Ok(Published { generation, is_new, counts, refused })
+    }
+
+    /// The last generation, if it was made from the same and is still there.
+    fn unchanged(&self, basis: &Basis) -> Option<(u64, Counts)> {
+        let last = self.last.as_ref()?;
+        (last.basis.as_ref() == Some(basis) && last.marks == self.marks())
+            .then_some((last.generation, last.counts))
+    }
+
+    /// Writes the state, unless it is the last one; its number, and whether it is new.
+    fn update(
+        &mut self,
+        state: State,
+        counts: Counts,
+        basis: Basis,
+        loaded: &Loaded,
+        now: &Clock,
+    ) -> Result<(u64, bool), PublishError> {
+        let (digest, marks) = (self.digest.hash_one(&state), self.marks());
+        if let Some(last) = self.last.as_mut().filter(|last| last.state == digest && last.marks == marks) {
+            last.basis = Some(basis);
+            return Ok((last.generation, false));
+        }
+        self.keep_managed(loaded);
+        let (generation, accounts) = self.write(state, counts, &basis.local, now)?;
+        let marks = self.marks();
+        self.last = Some(Last { generation, basis: Some(basis), state: digest, counts, accounts, marks });
+        Ok((generation, true))
     }
 
     /// The marks of both files: somebody may have removed or damaged one.
@@ -163,12 +202,13 @@ impl Publisher {
         counts: Counts,
         local: &LocalNames,
         now: &Clock,
-    ) -> Result<u64, PublishError> {
+    ) -> Result<(u64, Vec<Account>), PublishError> {
         let (remembered, last) = match self.last.take() {
             Some(last) => (last.generation, last.accounts),
             None => (0, open_access().ok().and_then(|snapshot| snapshot.accounts().ok()).unwrap_or_default()),
         };
         let accounts = with_tombstones(&state, &last, now.wall, |name| local.has_user(name));
+        drop(last);
         let stamp = Stamp {
             generation: remembered.max(last_generation()).saturating_add(1),
             created: now.wall,
@@ -181,8 +221,7 @@ impl Publisher {
         // What decisions need comes first: an account must never be visible before it is known to be managed.
         self.dir.publish(access, &files.access, Readers::Group(self.group.as_raw()))?;
         self.dir.publish(shown, &files.accounts, Readers::Everybody)?;
-        self.last = Some(Last { generation: stamp.generation, state, accounts, marks: self.marks() });
-        Ok(stamp.generation)
+        Ok((stamp.generation, accounts))
     }
 
     fn confirm(&self, generation: u64, at: Clock) -> io::Result<()> {

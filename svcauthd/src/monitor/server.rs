@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
-use super::Event;
 use super::board::Board;
 use super::intake::Intake;
-use crate::control::{Reply, Request};
+use super::{Event, Heard, Order};
+use crate::control::{Counts, Reply, Request};
+use crate::directory::Depth;
 use crate::frame;
 
 /// How long a peer may take to send its request, and to take its reply.
@@ -76,7 +77,10 @@ impl Server {
             frame::read::<Request>(&mut intake, frame::CONTROL_MAX)
         };
         let reply = match request {
-            Ok(Some(request)) => self.reply(&request, uid),
+            Ok(Some(request)) => self.reply(&request, uid, &mut |counts| {
+                // Whoever went away will not take the reply either.
+                let _ = frame::write(&mut &stream, &Reply::Progress(counts), frame::CONTROL_MAX);
+            }),
             Ok(None) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 Reply::Failed { reason: format!("the request cannot be read: {error}") }
@@ -86,25 +90,35 @@ impl Server {
         frame::write(&mut stream, &reply, frame::CONTROL_MAX)
     }
 
-    fn reply(&self, request: &Request, uid: u32) -> Reply {
+    /// The reply; what comes before it goes to `progress`.
+    fn reply(&self, request: &Request, uid: u32, progress: &mut dyn FnMut(Counts)) -> Reply {
         match request {
             Request::Status {} => Reply::Status(self.board.status()),
             Request::Sync { .. } if uid != 0 => {
                 Reply::Failed { reason: "only root may ask for a refresh; run: sudo svcauth sync".into() }
             }
-            Request::Sync { accept_shrink } => self.sync(*accept_shrink),
+            Request::Sync { accept_shrink, whole, progress: asked } => {
+                let depth = if *whole { Depth::Whole } else { Depth::Exact };
+                let order = Order { accept_shrink: *accept_shrink, depth };
+                let mut nobody = |_| {};
+                self.sync(order, if *asked { progress } else { &mut nobody })
+            }
         }
     }
 
-    fn sync(&self, accept_shrink: bool) -> Reply {
-        let (reply, result) = channel();
-        if self.events.send(Event::Sync { accept_shrink, reply }).is_err() {
-            return Reply::Failed { reason: "the daemon is stopping".into() };
+    fn sync(&self, order: Order, progress: &mut dyn FnMut(Counts)) -> Reply {
+        let stopping = || Reply::Failed { reason: "the daemon is stopping".into() };
+        let (reply, heard) = channel();
+        if self.events.send(Event::Sync { order, reply }).is_err() {
+            return stopping();
         }
-        match result.recv() {
-            Ok(Ok(generation)) => Reply::Synced { generation },
-            Ok(Err(reason)) => Reply::Failed { reason },
-            Err(_) => Reply::Failed { reason: "the daemon is stopping".into() },
+        loop {
+            match heard.recv() {
+                Ok(Heard::Progress(counts)) => progress(counts),
+                Ok(Heard::Done(Ok(generation))) => return Reply::Synced { generation },
+                Ok(Heard::Done(Err(reason))) => return Reply::Failed { reason },
+                Err(_) => return stopping(),
+            }
         }
     }
 }
@@ -144,24 +158,29 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::{Arc, HashMap, IN_ALL, Mutex, PER_UID, Place};
-    use super::{Board, Event, Reply, Request, Server, channel};
+    use super::{Board, Counts, Depth, Event, Heard, Order, Reply, Request, Server, channel};
 
     #[test]
     fn only_root_may_ask_for_a_refresh_whatever_a_request_says() {
         let (events, received) = channel();
         let server = Server { board: Board::default(), events };
-        let sync = Request::Sync { accept_shrink: true };
+        let sync = Request::Sync { accept_shrink: true, whole: false, progress: true };
+        let order = Order { accept_shrink: true, depth: Depth::Exact };
         let monitor = std::thread::spawn(move || {
-            let Ok(Event::Sync { accept_shrink: true, reply }) = received.recv() else {
+            let Ok(Event::Sync { order: asked, reply }) = received.recv() else {
                 panic!("nothing was asked");
             };
-            reply.send(Ok(42)).unwrap();
+            assert_eq!(asked, order);
+            reply.send(Heard::Progress(Counts { accounts: 7, ..Counts::default() })).unwrap();
+            reply.send(Heard::Done(Ok(42))).unwrap();
             received
         });
-        assert_eq!(server.reply(&sync, 0), Reply::Synced { generation: 42 });
+        let mut progress = Vec::new();
+        let reply = server.reply(&sync, 0, &mut |counts| progress.push(counts.accounts));
+        assert_eq!((reply, progress), (Reply::Synced { generation: 42 }, vec![7]));
         let received = monitor.join().unwrap();
         for uid in [1, 1000, 7001, u32::MAX] {
-            assert!(matches!(server.reply(&sync, uid), Reply::Failed { .. }), "{uid}");
+            assert!(matches!(server.reply(&sync, uid, &mut |_| {}), Reply::Failed { .. }), "{uid}");
         }
         assert!(received.try_recv().is_err(), "the monitor heard of a refused request");
         for forged in [r#"{"verb":"sync","accept_shrink":true,"uid":0}"#, r#"{"verb":"status","uid":0}"#] {

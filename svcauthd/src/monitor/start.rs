@@ -5,7 +5,8 @@ use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
 
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::signal::{SigSet, Signal};
@@ -16,6 +17,7 @@ use svcauth_host::paths;
 use super::alarms::Alarms;
 use super::board::Board;
 use super::log::{Level, Log};
+use super::mirror::Mirror;
 use super::outages::Outage;
 use super::publisher::Publisher;
 use super::revocation::Revocation;
@@ -87,22 +89,45 @@ pub fn run() -> Result<(), StartError> {
     board.configured(&loaded.config);
     let listener =
         Server::bind(Path::new(paths::SOCKET)).map_err(|error| StartError::System(paths::SOCKET, error))?;
-    let server = Server { board: board.clone(), events: events.clone() };
+    let (server, own) = (Server { board: board.clone(), events: events.clone() }, events.clone());
     std::thread::spawn(move || server.run(&listener));
     std::thread::spawn(move || handle_signals(&signals, &events));
     let publisher = Publisher::new(dir, Gid::from_raw(user.gid));
-    publisher.configured(&loaded);
-    let log = Log::new();
-    log.say(Level::Info, "started");
-    // Logins never wait for the daemon, so neither may the boot: ready means that the socket answers.
-    let _ = sd_notify::notify(false, &[NotifyState::Ready]);
-    let supervisor = Supervisor::new(user);
-    let (alarms, outage) = (Alarms::default(), Outage::default());
-    let revocation = Revocation::default();
-    let mut monitor =
-        Monitor { loaded, supervisor, publisher, alarms, outage, board, log, seen: None, revocation };
-    monitor.serve(&inbox);
+    Monitor::new(loaded, Supervisor::new(user), publisher, board, own).start(&inbox);
     Ok(())
+}
+
+impl Monitor {
+    fn new(
+        loaded: Loaded,
+        supervisor: Supervisor,
+        publisher: Publisher,
+        board: Board,
+        events: Sender<Event>,
+    ) -> Self {
+        Self {
+            loaded,
+            supervisor,
+            mirror: Mirror::new(),
+            publisher,
+            alarms: Alarms::default(),
+            outage: Outage::default(),
+            board,
+            log: Log::new(),
+            seen: None,
+            revocation: Revocation::default(),
+            events,
+            rested: Instant::now(),
+        }
+    }
+
+    /// Logins never wait for the daemon, so neither may the boot: ready means that the socket answers.
+    fn start(&mut self, inbox: &Receiver<Event>) {
+        self.publisher.configured(&self.loaded);
+        self.log.say(Level::Info, "started");
+        let _ = sd_notify::notify(false, &[NotifyState::Ready]);
+        self.serve(inbox);
+    }
 }
 
 /// Holds off a second daemon, also after this one was killed: the kernel lets go of the lock.

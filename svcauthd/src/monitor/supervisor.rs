@@ -1,22 +1,27 @@
 //! Keeping a worker: started when needed, killed when it takes too long or talks nonsense, started anew after that.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use super::intake::Intake;
-use crate::candidate::Candidate;
-use crate::config_file::Loaded;
-use crate::frame;
-use crate::local_names::Ids;
-use crate::worker::{Job, Part};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Most entries that a candidate may have; beyond that the worker is not believed.
+use super::Event;
+use super::intake::Intake;
+use crate::config_file::Loaded;
+use crate::directory::{Depth, Mark, readable};
+use crate::frame;
+use crate::job::{Done, Job, Part};
+use crate::local_names::Ids;
+use crate::table::Staged;
+
+/// Most entries and ids that an answer may have; beyond that the worker is not believed.
 const ENTRIES_MAX: usize = 5_000_000;
-/// Most bytes that a candidate may come in: one with a million accounts. A worker that sends without end must not fill the
+/// Most bytes that an answer may come in: one with a million accounts. A worker that sends without end must not fill the
 /// memory of root's process.
 const BYTES_MAX: u64 = 512 << 20;
 /// Longest text that is shown of what a worker says, in characters; more would not fit into a reply of the socket.
@@ -30,34 +35,57 @@ const TIMEOUTS: u32 = 10;
 struct Worker {
     child: Child,
     socket: UnixStream,
+    /// Counts the workers of this process.
+    number: u64,
+    /// Whether somebody waits for it to speak by itself.
+    is_watched: bool,
+}
+
+/// A question to the worker.
+pub(super) struct Question<'a> {
+    pub(super) loaded: &'a Loaded,
+    pub(super) since: Option<Mark>,
+    pub(super) depth: Depth,
 }
 
 /// Starts workers as one unprivileged user.
 pub(super) struct Supervisor {
     user: Ids,
     worker: Option<Worker>,
+    started: u64,
 }
 
 impl Supervisor {
     pub(super) const fn new(user: Ids) -> Self {
-        Self { user, worker: None }
+        Self { user, worker: None, started: 0 }
     }
 
-    /// Asks the worker for a candidate. After any failure the worker is gone.
-    pub(super) fn fetch(&mut self, loaded: &Loaded) -> Result<Candidate, String> {
-        let result = self.try_fetch(loaded);
+    /// Asks the worker; `heard` is told how many entries have come in. After any failure the worker is gone.
+    pub(super) fn fetch(
+        &mut self,
+        question: Question<'_>,
+        heard: &mut dyn FnMut([usize; 3]),
+    ) -> Result<(Staged, Done), String> {
+        let result = self.try_fetch(question, heard);
         if result.is_err() {
             self.end_worker();
         }
         result
     }
 
-    fn try_fetch(&mut self, loaded: &Loaded) -> Result<Candidate, String> {
+    fn try_fetch(
+        &mut self,
+        question: Question<'_>,
+        heard: &mut dyn FnMut([usize; 3]),
+    ) -> Result<(Staged, Done), String> {
+        let Question { loaded, since, depth } = question;
         let deadline = loaded.config.directory.timeout * TIMEOUTS;
         let job = Job {
             config: loaded.text.clone(),
             secret: loaded.secret().map_err(|error| error.to_string())?,
             deadline_seconds: deadline.as_secs(),
+            since,
+            depth,
         };
         let worker = self.worker().map_err(|error| format!("the worker cannot be started: {error}"))?;
         let lost = |error: io::Error| {
@@ -65,7 +93,43 @@ impl Supervisor {
         };
         worker.socket.set_write_timeout(Some(GRACE)).map_err(lost)?;
         frame::write(&mut worker.socket, &job, frame::WORKER_MAX).map_err(lost)?;
-        receive(&worker.socket, Instant::now() + deadline + GRACE).map_err(lost)?
+        receive(&worker.socket, Instant::now() + deadline + GRACE, heard).map_err(lost)?
+    }
+
+    /// Has somebody wait for the worker to speak by itself, who then sends one event.
+    pub(super) fn watch(&mut self, events: &Sender<Event>) {
+        let Some(worker) = self.worker.as_mut().filter(|worker| !worker.is_watched) else {
+            return;
+        };
+        let Ok(socket) = worker.socket.try_clone() else {
+            // The refreshes go on; they notice what this would have told at once.
+            return;
+        };
+        worker.is_watched = true;
+        let (number, events) = (worker.number, events.clone());
+        std::thread::spawn(move || {
+            let _ = readable(socket.as_fd());
+            let _ = events.send(Event::Stirred { worker: number });
+        });
+    }
+
+    /// Whether this worker said by itself that the directory has changed. What was to be read may have been an answer
+    /// that is taken already.
+    pub(super) fn has_stirred(&mut self, number: u64) -> bool {
+        let Some(worker) = self.worker.as_mut().filter(|worker| worker.number == number) else {
+            return false;
+        };
+        worker.is_watched = false;
+        if !is_readable_now(&worker.socket) {
+            return false;
+        }
+        let mut intake = Intake::new(&worker.socket, Instant::now() + GRACE, BYTES_MAX);
+        let said = frame::read::<Part>(&mut intake, frame::WORKER_MAX);
+        let has_stirred = matches!(said, Ok(Some(Part::Stirred)));
+        if !has_stirred {
+            self.end_worker();
+        }
+        has_stirred
     }
 
     fn worker(&mut self) -> io::Result<&mut Worker> {
@@ -73,7 +137,8 @@ impl Supervisor {
         let dead = |worker: &mut Worker| !matches!(worker.child.try_wait(), Ok(None));
         if self.worker.as_mut().is_none_or(dead) {
             self.end_worker();
-            self.worker = Some(start(self.user)?);
+            self.started += 1;
+            self.worker = Some(start(self.user, self.started)?);
         }
         self.worker.as_mut().ok_or_else(|| io::Error::other("no worker"))
     }
@@ -88,7 +153,7 @@ impl Supervisor {
 }
 
 /// The worker's own program, as another user, with the socket as standard input and nothing else.
-fn start(user: Ids) -> io::Result<Worker> {
+fn start(user: Ids, number: u64) -> io::Result<Worker> {
     let (socket, theirs) = UnixStream::pair()?;
     // `uid` makes the standard library clear the supplementary groups too; the worker checks all of it again.
     let child = Command::new("/proc/self/exe")
@@ -101,31 +166,36 @@ fn start(user: Ids) -> io::Result<Worker> {
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::null())
         .spawn()?;
-    Ok(Worker { child, socket })
+    Ok(Worker { child, socket, number, is_watched: false })
+}
+
+fn is_readable_now(socket: &UnixStream) -> bool {
+    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 /// Collects the parts of an answer; the outer error is the socket's, the inner one the worker's own.
-fn receive(socket: &UnixStream, deadline: Instant) -> io::Result<Result<Candidate, String>> {
-    let mut candidate = Candidate::default();
+fn receive(
+    socket: &UnixStream,
+    deadline: Instant,
+    heard: &mut dyn FnMut([usize; 3]),
+) -> io::Result<Result<(Staged, Done), String>> {
+    let mut staged = Staged::default();
     let mut intake = Intake::new(socket, deadline, BYTES_MAX);
     loop {
         match frame::read::<Part>(&mut intake, frame::WORKER_MAX)? {
-            Some(Part::Accounts(entries)) => candidate.accounts.extend(entries),
-            Some(Part::Groups(entries)) => candidate.groups.extend(entries),
-            Some(Part::People(entries)) => candidate.people.extend(entries),
-            Some(Part::Refused(entries)) => candidate.refused.extend(entries),
-            Some(Part::Done { server }) => {
-                candidate.server = shortened(server);
-                return Ok(Ok(candidate));
+            Some(Part::Done(done)) => {
+                let done = Done { server: shortened(done.server), note: done.note.map(shortened), ..done };
+                return Ok(Ok((staged, done)));
             }
             Some(Part::Failed { reason }) => return Ok(Err(shortened(reason))),
+            // Said before it had the question.
+            Some(Part::Stirred) => {}
+            Some(part) => staged.add(part),
             None => return Err(io::ErrorKind::UnexpectedEof.into()),
         }
-        let entries = candidate.accounts.len()
-            + candidate.groups.len()
-            + candidate.people.len()
-            + candidate.refused.len();
-        if entries > ENTRIES_MAX {
+        heard(staged.counts());
+        if staged.things() > ENTRIES_MAX {
             return Err(io::Error::other("more entries than a directory can have"));
         }
     }
@@ -143,15 +213,14 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::time::{Duration, Instant};
 
-    use super::{SAID_MAX, receive};
+    use super::{Done, Part, SAID_MAX, Staged, receive};
     use crate::frame;
-    use crate::worker::Part;
 
-    fn received(part: &Part) -> Result<super::Candidate, String> {
+    fn received(part: &Part) -> Result<(Staged, Done), String> {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let part = part.clone();
         let worker = std::thread::spawn(move || frame::write(&mut theirs, &part, frame::WORKER_MAX));
-        let received = receive(&ours, Instant::now() + Duration::from_secs(20)).unwrap();
+        let received = receive(&ours, Instant::now() + Duration::from_secs(20), &mut |_| {}).unwrap();
         worker.join().unwrap().unwrap();
         received
     }
@@ -164,7 +233,8 @@ mod tests {
         let long = "\u{1}".repeat(100_000);
         let reason = received(&Part::Failed { reason: long.clone() }).unwrap_err();
         assert_eq!(reason.chars().count(), SAID_MAX + 4);
-        let server = received(&Part::Done { server: long }).unwrap().server;
+        let done = Done { server: long, ..Done::default() };
+        let server = received(&Part::Done(done)).unwrap().1.server;
         for text in [reason, server] {
             assert!(frame::write(&mut Vec::new(), &text, frame::CONTROL_MAX / 4).is_ok());
         }

@@ -7,6 +7,7 @@ mod files;
 mod graph;
 mod recheck;
 mod roles;
+mod settle;
 #[cfg(test)]
 mod tests;
 
@@ -20,13 +21,14 @@ use svcauth_core::snapshot::{NewAccount, NewGroup};
 
 pub use files::{Files, is_tombstone, to_files, with_tombstones};
 pub use recheck::recheck;
+pub use settle::settle;
 
 use self::graph::{Graph, GroupIndex};
 use self::roles::RoleTable;
 use crate::candidate::{AccountEntry, Candidate, PersonEntry};
 
 /// Everything that one generation publishes, apart from its number and time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     /// `accounts.snap`: the passwd entries.
     pub passwd: Vec<NewAccount>,
@@ -41,7 +43,7 @@ pub struct State {
 }
 
 /// A person with what names them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StatePerson {
     /// The person.
     pub person: Person,

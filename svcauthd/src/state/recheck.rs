@@ -1,19 +1,17 @@
 //! Root's own look at what the worker sent. The worker meets the network and may be somebody else's by now: whatever it
 //! could do wrong with ids and names is checked again here, and dropped with an alarm.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-
 use svcauth_core::config::Config;
 use svcauth_core::name::{NameError, check_account, check_field, check_group, check_login};
 
+use super::settle::settle;
 use crate::candidate::{AccountEntry, Candidate, GroupEntry, PersonEntry, Refusal};
 use crate::local_names::LocalNames;
 
 /// Longest text field of a passwd entry.
 const FIELD_MAX: usize = 256;
 
-/// Drops every entry that must not be published, and says why.
+/// Drops every entry that must not be published, by itself or beside another one, and says why.
 pub fn recheck(candidate: &mut Candidate, config: &Config, local: &LocalNames) {
     let mut refused = Vec::new();
     let mut refuse = |dn: &str, fault: Fault| {
@@ -22,15 +20,8 @@ pub fn recheck(candidate: &mut Candidate, config: &Config, local: &LocalNames) {
     candidate.accounts.retain(|entry| keep(&entry.dn, account_fault(entry, config, local), &mut refuse));
     candidate.groups.retain(|entry| keep(&entry.dn, group_fault(entry, config, local), &mut refuse));
     candidate.people.retain(|entry| keep(&entry.dn, person_fault(entry), &mut refuse));
-    drop_shared(&mut candidate.accounts, |entry| entry.name.clone(), |entry| &entry.dn, "name", &mut refuse);
-    drop_shared(&mut candidate.accounts, |entry| entry.uid, |entry| &entry.dn, "uid", &mut refuse);
-    drop_shared(&mut candidate.groups, |entry| entry.name.clone(), |entry| &entry.dn, "name", &mut refuse);
-    let with_gid = |entry: &GroupEntry| entry.gid.ok_or_else(|| entry.dn.clone());
-    drop_shared(&mut candidate.groups, with_gid, |entry| &entry.dn, "gid", &mut refuse);
-    drop_shared(&mut candidate.people, |entry| entry.login.clone(), |entry| &entry.dn, "login", &mut refuse);
-    drop_shared_values(&mut candidate.people, |entry| &mut entry.keys, "key", &mut refuse);
-    drop_shared_values(&mut candidate.people, |entry| &mut entry.principals, "principal", &mut refuse);
     candidate.refused.extend(refused);
+    settle(candidate);
 }
 
 struct Fault {
@@ -94,47 +85,4 @@ fn person_fault(entry: &PersonEntry) -> Option<Fault> {
 
 fn name_fault(checked: Result<(), NameError>) -> Option<Fault> {
     checked.err().map(|error| Fault { what: "name", why: error.to_string() })
-}
-
-/// Drops all entries that share a value with another one: which of them is meant, nobody can tell.
-fn drop_shared<T, K: Hash + Eq>(
-    entries: &mut Vec<T>,
-    key: impl Fn(&T) -> K,
-    dn: impl Fn(&T) -> &String,
-    what: &'static str,
-    refuse: &mut impl FnMut(&str, Fault),
-) {
-    let mut count: HashMap<K, u32> = HashMap::new();
-    entries.iter().for_each(|entry| *count.entry(key(entry)).or_default() += 1);
-    entries.retain(|entry| {
-        let shared = count.get(&key(entry)).is_some_and(|count| *count > 1);
-        let fault = shared
-            .then(|| Fault { what, why: format!("another entry has the same {what}; neither is used") });
-        keep(dn(entry), fault, refuse)
-    });
-}
-
-/// Takes away from people what names more than one of them: it proves nobody. What is listed twice for one person counts
-/// once.
-fn drop_shared_values(
-    people: &mut [PersonEntry],
-    values: impl Fn(&mut PersonEntry) -> &mut Vec<String>,
-    what: &'static str,
-    refuse: &mut impl FnMut(&str, Fault),
-) {
-    let mut count: HashMap<String, u32> = HashMap::new();
-    for entry in people.iter_mut() {
-        let own = values(entry);
-        own.sort_unstable();
-        own.dedup();
-        own.iter().for_each(|value| *count.entry(value.clone()).or_default() += 1);
-    }
-    for entry in people {
-        let dn = entry.dn.clone();
-        values(entry).retain(|value| {
-            let shared = count.get(value).is_some_and(|count| *count > 1);
-            let why = || format!("another person has the same {what}; it names neither");
-            keep(&dn, shared.then(|| Fault { what, why: why() }), refuse)
-        });
-    }
 }

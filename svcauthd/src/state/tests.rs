@@ -1,5 +1,7 @@
 //! Joining, checking once more, and remembering what is gone.
 
+use std::sync::Arc;
+
 use svcauth_core::config::Config;
 use svcauth_core::policy::{Account, Circumstances, Decision, Origin, Reason, Source, decide};
 use svcauth_core::policy::{Age, Roles};
@@ -15,8 +17,8 @@ fn config(rules: &str) -> Config {
     Config::parse(&format!("{HEAD}{rules}")).unwrap()
 }
 
-fn account(name: &str, uid: u32, member_of: &[&str]) -> AccountEntry {
-    AccountEntry {
+fn account(name: &str, uid: u32, member_of: &[&str]) -> Arc<AccountEntry> {
+    Arc::new(AccountEntry {
         id: format!("id-{name}"),
         dn: format!("uid={name},ou=accounts"),
         name: name.to_owned(),
@@ -28,21 +30,22 @@ fn account(name: &str, uid: u32, member_of: &[&str]) -> AccountEntry {
         gecos: String::new(),
         disabled: false,
         expires: None,
-    }
+        primary: None,
+    })
 }
 
-fn group(name: &str, gid: Option<u32>, members: Vec<Member>) -> GroupEntry {
-    GroupEntry {
+fn group(name: &str, gid: Option<u32>, members: Vec<Member>) -> Arc<GroupEntry> {
+    Arc::new(GroupEntry {
         id: format!("id-{name}"),
         dn: format!("cn={name},ou=groups"),
         name: name.to_owned(),
         gid,
         members,
-    }
+    })
 }
 
-fn person(login: &str) -> PersonEntry {
-    PersonEntry {
+fn person(login: &str) -> Arc<PersonEntry> {
+    Arc::new(PersonEntry {
         id: format!("id-{login}"),
         dn: format!("uid={login},ou=people"),
         login: login.to_owned(),
@@ -51,7 +54,8 @@ fn person(login: &str) -> PersonEntry {
         disabled: false,
         expires: None,
         locked_until: None,
-    }
+        primary: None,
+    })
 }
 
 fn dn(kind: &str, name: &str) -> Member {
@@ -160,7 +164,7 @@ fn getent_shows_people_and_accounts_of_a_group_flattened_and_groups_without_a_gi
 fn a_group_that_is_called_like_the_id_of_another_one_does_not_take_its_place() {
     let config = config("[[access]]\naccounts = [\"deployer\"]\nroles = [\"S-1-5-21-7-1104\"]\n");
     let mut real = group("application", None, vec![dn("people", "alice")]);
-    real.id = "S-1-5-21-7-1104".to_owned();
+    Arc::make_mut(&mut real).id = "S-1-5-21-7-1104".to_owned();
     let namesake = group("s-1-5-21-7-1104", None, vec![dn("people", "carol")]);
     for groups in [vec![real.clone(), namesake.clone()], vec![namesake, real]] {
         let state = join(&Candidate { groups, ..nested() }, &config, Vec::new());
@@ -266,10 +270,10 @@ fn a_key_or_principal_of_two_people_names_neither_and_does_not_stop_the_publicat
     let config = config("[[access]]\naccounts = [\"*\"]\nroles = [\"application\"]\n");
     let key = |text: &[u8]| svcauth_core::origin::Fingerprint::of(text).to_string();
     let mut candidate = nested();
-    candidate.people[0].keys = vec![key(b"own"), key(b"shared"), key(b"own")];
-    candidate.people[1].keys = vec![key(b"shared")];
-    candidate.people[0].principals = vec!["x@REALM".to_owned()];
-    candidate.people[1].principals = vec!["x@REALM".to_owned()];
+    Arc::make_mut(&mut candidate.people[0]).keys = vec![key(b"own"), key(b"shared"), key(b"own")];
+    Arc::make_mut(&mut candidate.people[1]).keys = vec![key(b"shared")];
+    Arc::make_mut(&mut candidate.people[0]).principals = vec!["x@REALM".to_owned()];
+    Arc::make_mut(&mut candidate.people[1]).principals = vec!["x@REALM".to_owned()];
     recheck(&mut candidate, &config, &LocalNames::default());
     assert_eq!(candidate.people[0].keys, [key(b"own")]);
     assert!(candidate.people[1].keys.is_empty() && candidate.people[0].principals.is_empty());

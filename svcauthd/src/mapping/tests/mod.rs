@@ -191,8 +191,8 @@ fn a_local_account_keeps_its_own_ids_and_root_is_never_one() {
     assert_eq!(
         refusals(&candidate),
         [
-            "uid=toor | uid | \"toor\": has uid 0 on this host; root is never managed",
             "uid=ghost | uid | \"ghost\": is in local_accounts, but not in /etc/passwd",
+            "uid=toor | uid | \"toor\": has uid 0 on this host; root is never managed",
         ]
     );
 }

@@ -16,17 +16,17 @@ fn groups_of_this_host_are_refused_and_foreign_gids_leave_a_role() {
         dn: cn=wheel,dc=x\ncn: wheel\ngidNumber: 0\n\ndn: cn=staff2,dc=x\ncn: staff2\ngidNumber: 7600\n\ndn: cn=odd,dc=x\ncn: odd\nmemberUid: a b\nmemberUid: c d\nmemberUid: dave\n";
     let candidate = mapped("", text, "");
     let found: Vec<_> = candidate.groups.iter().map(|g| (g.name.as_str(), g.gid, g.members.len())).collect();
-    assert_eq!(found, [("app", Some(7100), 2), ("role", None, 0), ("Far Away", None, 0), ("odd", None, 1)]);
+    assert_eq!(found, [("app", Some(7100), 2), ("Far Away", None, 0), ("odd", None, 1), ("role", None, 0)]);
     let members = candidate.groups.first().map(|group| group.members.clone());
     assert_eq!(members, Some(vec![Member::Dn("uid=bob,dc=x".into()), Member::Login("carol".into())]));
     assert_eq!(
         refusals(&candidate),
         [
             "cn=far,dc=x | gidNumber | \"20001\": is outside id_range 7000-7999; the group can be a role, but is no group of this host",
+            "cn=odd,dc=x | memberUid | \"a b\": is no member that could be found; it is left out",
+            "cn=staff2,dc=x | gidNumber | \"7600\": is the gid of a group of this host",
             "cn=sudo,dc=x | cn | \"Sudo\": is a group of this host; rename one of the two",
             "cn=wheel,dc=x | gidNumber | \"0\": is reserved for the system",
-            "cn=staff2,dc=x | gidNumber | \"7600\": is the gid of a group of this host",
-            "cn=odd,dc=x | memberUid | \"a b\": is no member that could be found; it is left out",
         ]
     );
 }

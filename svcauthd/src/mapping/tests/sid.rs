@@ -71,7 +71,7 @@ fn a_group_has_the_gid_of_its_sid_where_the_range_holds_it_and_is_a_role_anyway(
     let text = group(2001, "gidNumber: 7000\n") + &group(999, "") + "\n" + &group(2010, "") + "\n" + builtin;
     let candidate = mapped("686202000-686202999", "", &text);
     let found: Vec<_> = candidate.groups.iter().map(|found| (found.name.as_str(), found.gid)).collect();
-    assert_eq!(found, [("g2001", Some(SLICE + 2001)), ("g999", None), ("g2010", None), ("admins", None)]);
+    assert_eq!(found, [("g2001", Some(SLICE + 2001)), ("g2010", None), ("g999", None), ("admins", None)]);
     assert_eq!(
         refusals(&candidate),
         [
