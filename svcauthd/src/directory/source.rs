@@ -1,8 +1,8 @@
 //! A source while the worker lives: what outlasts one fetch.
 
 use super::mark::Mark;
-use super::traffic::Traffic;
 use super::reach::Reach;
+use super::traffic::Traffic;
 use super::{FetchError, Sink, file, ldap};
 use serde::{Deserialize, Serialize};
 use std::io;
