@@ -15,22 +15,21 @@ pub(super) type Unfinished = (Entry, Vec<Rest>);
 const CHANGED: &str = "uSNChanged";
 
 impl Server<'_> {
-    /// Reads the entry of the domain. One that may not be read is none: then nobody can say how long a lockout lasts.
-    pub(super) async fn domain(&self, session: &mut Ldap, sink: &mut dyn Sink) -> Result<(), FetchError> {
-        let step = "the search of the domain";
-        let root = self.one(session, step, "", &["defaultNamingContext".to_owned()]).await?;
-        let dn = root
-            .and_then(|root| String::from_utf8(root.values("defaultnamingcontext").first()?.clone()).ok());
-        let dn = dn.ok_or_else(|| {
-            self.incomplete(
-                step,
-                "the server names no domain (defaultNamingContext); is it Active Directory?",
-            )
-        })?;
-        if let Some(domain) = self.one(session, step, &dn, &["lockoutDuration".to_owned()]).await? {
-            sink.domain(&domain);
-        }
-        Ok(())
+    /// Reads the entry of the domain, and gives its `lockoutDuration`. One that may not be read is none: then nobody can say
+    /// how long a lockout lasts.
+    pub(super) async fn domain(
+        &self,
+        session: &mut Ldap,
+        dn: &str,
+        sink: &mut dyn Sink,
+    ) -> Result<Option<String>, FetchError> {
+        let Some(domain) = self.one(session, "the search of the domain", dn, &["lockoutDuration"]).await?
+        else {
+            return Ok(None);
+        };
+        sink.domain(&domain);
+        let duration = domain.values("lockoutduration").first();
+        Ok(duration.map(|value| String::from_utf8_lossy(value).chars().take(32).collect()))
     }
 
     /// Reads the rest of the lists. An entry that changed meanwhile is an error, because the places of its values moved.
@@ -43,8 +42,8 @@ impl Server<'_> {
         for rest in rests {
             let mut rest = Some(rest);
             while let Some(missing) = rest {
-                let asked = [ranges::request(&missing.attribute, missing.from), CHANGED.to_owned()];
-                let answer = self.one(session, step, &entry.dn, &asked).await?;
+                let range = ranges::request(&missing.attribute, missing.from);
+                let answer = self.one(session, step, &entry.dn, &[&range, CHANGED]).await?;
                 let mut answer =
                     answer.ok_or_else(|| self.incomplete(step, "an entry went away while it was read"))?;
                 let changed = CHANGED.to_ascii_lowercase();
@@ -60,16 +59,17 @@ impl Server<'_> {
     }
 
     /// Reads one entry by its name; none when it is not there or may not be read.
-    async fn one(
+    pub(super) async fn one(
         &self,
         session: &mut Ldap,
         step: &str,
         dn: &str,
-        attributes: &[String],
+        attributes: &[&str],
     ) -> Result<Option<Entry>, FetchError> {
         let adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> = vec![Box::new(EntriesOnly::new())];
         let filter = "(objectClass=*)";
-        let started = session.streaming_search_with(adapters, dn, Scope::Base, filter, attributes.to_vec());
+        let attributes: Vec<String> = attributes.iter().map(ToString::to_string).collect();
+        let started = session.streaming_search_with(adapters, dn, Scope::Base, filter, attributes);
         let mut stream = self.within(step, started).await?.map_err(|error| self.broken(step, &error))?;
         let mut found = None;
         while let Some(raw) = self.next(step, &mut stream).await? {

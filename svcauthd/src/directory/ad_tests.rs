@@ -1,12 +1,8 @@
 //! A controller that cuts lists as Windows does, and ones that lie about it: a list is whole, or nothing counts.
 
+use super::scripted::{Scripted, Step};
 use super::{FetchError, Fetched, fetch};
-use std::collections::VecDeque;
-use std::io::{Read as _, Write as _};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use svcauth_core::config::Config;
 
 type Attributes = &'static [(&'static str, &'static [&'static str])];
 
@@ -25,74 +21,22 @@ const MIDDLE: Answer =
     (&[("cn=g,dc=x", &[("uSNChanged", &["7"]), ("member;range=2-3", &["cn=c", "cn=d"])])], 0);
 const END: Answer = (&[("cn=g,dc=x", &[("uSNChanged", &["7"]), ("member;range=4-*", &["cn=e"])])], 0);
 
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
-    [&[tag, 0x82], length.as_slice(), content].concat()
-}
-
-fn message(id: u8, tag: u8, operation: &[u8]) -> Vec<u8> {
-    element(0x30, &[&[2, 1, id], element(tag, operation).as_slice()].concat())
-}
-
-fn result(id: u8, tag: u8, code: u8) -> Vec<u8> {
-    message(id, tag, &[0x0a, 1, code, 4, 0, 4, 0])
-}
-
-fn entry(id: u8, dn: &str, attributes: Attributes) -> Vec<u8> {
+fn step((entries, code): Answer) -> Step {
     let attribute = |(name, values): &(&str, &[&str])| {
-        let values: Vec<u8> = values.iter().flat_map(|value| element(4, value.as_bytes())).collect();
-        element(0x30, &[element(4, name.as_bytes()), element(0x31, &values)].concat())
+        ((*name).to_owned(), values.iter().map(|value| value.as_bytes().to_vec()).collect())
     };
-    let attributes: Vec<u8> = attributes.iter().flat_map(attribute).collect();
-    message(id, 0x64, &[element(4, dn.as_bytes()), element(0x30, &attributes)].concat())
-}
-
-/// Id and operation of the next request.
-fn request(stream: &mut UnixStream) -> Option<(u8, u8)> {
-    let mut head = [0; 2];
-    stream.read_exact(&mut head).ok()?;
-    let mut length = usize::from(head[1]);
-    if head[1] > 0x80 {
-        let mut long = vec![0; usize::from(head[1] & 0x7f)];
-        stream.read_exact(&mut long).ok()?;
-        length = long.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).ok()?;
-    Some((body[2], body[3]))
-}
-
-fn serve(mut stream: UnixStream, mut answers: VecDeque<Answer>) {
-    while let Some((id, operation)) = request(&mut stream) {
-        let bytes = if operation == 0x60 {
-            result(id, 0x61, 0)
-        } else {
-            let Some((entries, code)) = answers.pop_front() else { return };
-            let entries = entries.iter().flat_map(|(dn, attributes)| entry(id, dn, attributes));
-            entries.chain(result(id, 0x65, code)).collect()
-        };
-        stream.write_all(&bytes).unwrap();
-    }
+    let found = |(dn, attributes): &(&str, Attributes)| {
+        ((*dn).to_owned(), attributes.iter().map(attribute).collect())
+    };
+    Step { found: entries.iter().map(found).collect(), code, ..Step::default() }
 }
 
 /// What a fetch makes of a controller that gives these answers to the searches, in this order.
 fn fetched(answers: &[Answer]) -> Result<Fetched, FetchError> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let path = std::env::temp_dir().join(format!("svcauth-ad-{}-{number}", std::process::id()));
-    let listener = UnixListener::bind(&path).unwrap();
-    let answers: VecDeque<Answer> = answers.iter().copied().collect();
-    let server = std::thread::spawn(move || serve(listener.accept().unwrap().0, answers));
-    let uri = path.to_str().unwrap().replace('/', "%2F");
-    let config = format!(
-        "[directory]\nkind = \"ad\"\nuris = [\"ldapi://{uri}\"]\nbind = \"simple\"\nbind_dn = \"x@x\"\n\
-         bind_password_file = \"/x\"\n[accounts]\nbase = \"dc=x\"\n[groups]\nbase = \"dc=x\"\n[people]\nbase = \"dc=x\"\n\
-         [[access]]\naccounts = [\"*\"]\nroles = []\n"
-    );
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let found = fetch(&Config::parse(&config).unwrap(), Some("secret"), deadline);
-    server.join().unwrap();
-    std::fs::remove_file(&path).unwrap();
+    let server = Scripted::start(vec![answers.iter().copied().map(step).collect()]);
+    let config = server.config("");
+    let found = fetch(&config, Some("secret"), Instant::now() + Duration::from_secs(20));
+    server.complaints();
     found
 }
 

@@ -7,7 +7,7 @@ use super::pump::{self, End, Link};
 use super::reach::{Reach, Way};
 use super::shape::Phase;
 use super::source::{Answer, Request};
-use super::{Extent, Kind, Mark, Sink};
+use super::{Extent, Kind, Sink, usn};
 use ldap3::asn1::{PL, StructureTag};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, ResultEntry, StdStream};
 use std::collections::BTreeMap;
@@ -18,7 +18,10 @@ use tokio::time::timeout;
 
 /// What a worker keeps of its servers between two fetches.
 #[derive(Debug, Default)]
-pub(super) struct Held {}
+pub(super) struct Held {
+    /// The connection to a controller of Active Directory.
+    line: Option<usn::Line>,
+}
 
 impl Held {
     /// Whether there is a connection on which a server tells of changes.
@@ -37,18 +40,22 @@ impl Held {
 pub(super) async fn fetch(
     ldap: &LdapDirectory,
     request: &Request<'_>,
-    _held: &mut Held,
+    held: &mut Held,
     reach: &mut Reach,
     sink: &mut dyn Sink,
 ) -> Result<Answer, FetchError> {
+    let is_better_known = |uri: &DirectoryUri| reach.has_better(uri);
+    if let Some(answer) = usn::resume(&mut held.line, ldap, request, is_better_known, sink).await {
+        return Ok(answer);
+    }
     let wait = request.config.directory.timeout;
     let mut attempt = reach.begin(ldap, wait, request.deadline).await?;
     while let Some(Way { uri, stream }) = attempt.next().await {
-        let mut server = Server { uri: &uri, wait, link: Link::default() };
-        match server.fetch(ldap, request, stream, sink).await {
-            Ok(mark) => {
+        let server = Server::new(&uri, wait, Link::default());
+        match server.fetch(ldap, request, stream, held, sink).await {
+            Ok(answer) => {
                 attempt.worked(&uri);
-                return Ok(Answer { server: uri.to_string(), mark, ..Answer::default() });
+                return Ok(answer);
             }
             Err(error) => attempt.failed(&uri, error),
         }
@@ -63,19 +70,30 @@ pub(super) struct Server<'a> {
     link: Link,
 }
 
+impl<'a> Server<'a> {
+    /// A server whose answers may take so long each.
+    pub(super) const fn new(uri: &'a DirectoryUri, wait: Duration, link: Link) -> Self {
+        Self { uri, wait, link }
+    }
+}
+
 impl Server<'_> {
     async fn fetch(
-        &mut self,
+        &self,
         ldap: &LdapDirectory,
         request: &Request<'_>,
         stream: Box<dyn connect::Stream>,
+        held: &mut Held,
         sink: &mut dyn Sink,
-    ) -> Result<Option<Mark>, FetchError> {
+    ) -> Result<Answer, FetchError> {
         let mut session = self.session(ldap, request.secret, stream).await?;
+        if request.config.directory.kind.is_ad() {
+            return self.follow(session, ldap, request, &mut held.line, sink).await;
+        }
         self.whole(&mut session, request.config, sink).await?;
         // Polite, and of no consequence: everything has been read.
         let _ = timeout(Duration::from_secs(1), session.unbind()).await;
-        Ok(None)
+        Ok(Answer { server: self.name(), ..Answer::default() })
     }
 
     /// Binds.
@@ -99,9 +117,6 @@ impl Server<'_> {
         sink: &mut dyn Sink,
     ) -> Result<(), FetchError> {
         sink.begin(Extent::Whole);
-        if config.directory.kind.is_ad() {
-            self.domain(session, sink).await?;
-        }
         for kind in Kind::ALL {
             self.search(session, config, kind, sink).await?;
         }
@@ -138,7 +153,11 @@ impl Server<'_> {
         self.accepted("bind", result.map_err(|error| self.broken("bind", &error))?)
     }
 
-    /// Reads everything of a kind.
+    /// Where it is, and what is known of the connection.
+    pub(super) fn way(&self) -> (DirectoryUri, Link) {
+        (self.uri.clone(), self.link.clone())
+    }
+
     /// The server as errors name it.
     pub(super) fn name(&self) -> String {
         self.uri.to_string()

@@ -32,6 +32,6 @@ pub struct UsnMark {
     pub usn: u64,
     /// The domain's `lockoutDuration`, with which the lockouts of all entries were read.
     pub lockout: Option<String>,
-    /// Seconds since 1970 at which the ids were last compared as a whole.
-    pub reconciled: u64,
+    /// Seconds since 1970 from which on all ids are to be compared, to learn of deletions that are hidden from us.
+    pub reconcile_at: u64,
 }

@@ -21,12 +21,15 @@ pub mod reach;
 #[allow(dead_code, reason = "only answers with changes ask again")]
 mod relist;
 pub(crate) mod schema;
+#[cfg(test)]
+mod scripted;
 mod search;
 pub mod shape;
 mod source;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod usn;
 
 pub use entry::Entry;
 pub use error::FetchError;

@@ -83,6 +83,11 @@ pub(super) async fn run(server: Box<dyn Stream>, library: UnixStream, first: Pha
     // Whichever branch ends first drops the other, and with it both halves of both connections.
     tokio::select! {
         end = down => link.ended(end),
-        Err(error) = up => link.ended(End::Closed(error.to_string())),
+        // The library closes its end when nobody wants anything of this server any more.
+        copied = up => {
+            if let Err(error) = copied {
+                link.ended(End::Closed(error.to_string()));
+            }
+        }
     }
 }

@@ -9,10 +9,10 @@ use super::ldap::Server;
 use super::{Kind, Sink, dn};
 use ldap3::Ldap;
 use std::collections::HashSet;
-use svcauth_core::config::Config;
+use svcauth_core::config::{Config, Filter};
 
 /// DNs in one filter; servers answer as fast as they do for one, as long as the attributes have an index.
-const BATCH: usize = 50;
+pub(super) const BATCH: usize = 50;
 /// More than so many DNs at once cost about as much as everything.
 pub(super) const MAX_RELISTED: usize = 1000;
 
@@ -46,14 +46,18 @@ fn distinct(dns: Vec<String>) -> Vec<String> {
 
 /// Finds the groups that have one of the DNs; `None` where members are login names alone.
 fn filter(config: &Config, dns: &[String]) -> Option<String> {
-    let names = &config.groups.member;
+    listing(&config.groups.search.filter, &config.groups.member, dns)
+}
+
+/// Finds what the filter finds and lists one of the DNs under one of these names; `None` where none of these has DNs.
+pub(super) fn listing(filter: &Filter, names: &[String], dns: &[String]) -> Option<String> {
     let by_dn: Vec<&String> = names.iter().filter(|name| !name.eq_ignore_ascii_case("memberUid")).collect();
     let mut any = String::new();
     for dn in dns {
         let value = assertion(dn);
         any.extend(by_dn.iter().map(|name| format!("({name}={value})")));
     }
-    (!any.is_empty()).then(|| format!("(&{}(|{any}))", config.groups.search.filter))
+    (!any.is_empty()).then(|| format!("(&{filter}(|{any}))"))
 }
 
 /// A DN as the value of a filter (RFC 4515, 3): its own escapes are escaped again, and so is all that is no ordinary ASCII.

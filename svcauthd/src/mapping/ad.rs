@@ -66,7 +66,7 @@ pub(super) fn primary(entry: &Entry, id: &str) -> Result<Option<String>, Fault> 
 }
 
 /// A SID as text ([MS-DTYP] 2.4.2): revision 1, a count, six bytes of authority, and so many numbers of four bytes.
-fn sid(value: &[u8]) -> Option<String> {
+pub(crate) fn sid(value: &[u8]) -> Option<String> {
     let (head, rest) = value.split_at_checked(8)?;
     let [1, count @ 1..=15, authority @ ..] = head else {
         return None;

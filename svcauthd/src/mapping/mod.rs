@@ -4,7 +4,7 @@
 //! Never here: what takes two entries to say. Nothing is repaired, shortened or guessed.
 
 mod account;
-mod ad;
+pub(crate) mod ad;
 mod group;
 mod outbox;
 mod person;

@@ -123,6 +123,12 @@ impl Reach {
         Ok(Attempt { reach: self, ldap, tls, wait, deadline, round, failures })
     }
 
+    /// Whether a server that is preferred to this one may be tried again.
+    pub(super) fn has_better(&self, uri: &DirectoryUri) -> bool {
+        let now = Instant::now();
+        self.servers.better_at(uri, now).is_some_and(|at| at <= now)
+    }
+
     /// Another configuration: what was learned under the old one may be wrong.
     fn adopt(&mut self, ldap: &LdapDirectory) {
         (self.servers, self.discovery, self.in_use) = (Servers::default(), Discovery::default(), None);
