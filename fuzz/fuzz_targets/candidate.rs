@@ -96,6 +96,9 @@ fn account(from: &mut Pieces<'_>) -> AccountEntry {
         disabled: from.byte() & 1 == 1,
         expires: (from.byte() & 1 == 1).then(|| from.u64()),
         primary: (from.byte() & 1 == 1).then(|| from.text()),
+        locked_until: (from.byte() & 1 == 1).then(|| from.u64()),
+        hosts: (from.byte() & 1 == 1)
+            .then(|| (0..from.byte() % 3).map(|_| from.word(&["*", "web1", "!web1"])).collect()),
     }
 }
 

@@ -35,6 +35,9 @@ fn one(policy: &Policy, account: &Account, person: &Person, at: &Circumstances<'
         assert!(target.is_allow(), "a person makes an unusable account usable");
         assert!(!person.disabled && !account.disabled && at.age.0.unwrap() <= policy.max_stale);
         assert!(person.expires.is_none_or(|end| end > NOW) && account.expires.is_none_or(|end| end > NOW));
+        assert!(account.locked_until.is_none_or(|end| end <= NOW));
+        let here = |host: &String| host == "*" || host.eq_ignore_ascii_case("web1") || host.contains('.');
+        assert!(account.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(here)));
         assert!(!verdict.roles.is_empty(), "allowed by no role");
         assert!(verdict.roles.iter().all(|role| person.holds(*role)));
         let mut stranger = person.clone();

@@ -89,6 +89,8 @@ pub fn account() -> Account {
         uid: Some(7001),
         disabled: false,
         expires: Some(1_800_000_000),
+        locked_until: Some(1_600_000_000),
+        hosts: Some(vec!["*".to_owned(), "!web2".to_owned()]),
         roles: vec![RoleRef(0)],
     }
 }

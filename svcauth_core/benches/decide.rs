@@ -66,6 +66,8 @@ fn account() -> Account {
         uid: Some(100_001),
         disabled: false,
         expires: None,
+        locked_until: None,
+        hosts: None,
         roles: Vec::new(),
     }
 }

@@ -37,9 +37,7 @@ fn account(index: u32) -> AccountEntry {
         home: format!("/srv/svc{index:06}"),
         shell: "/bin/sh".into(),
         member_of: Vec::new(),
-        disabled: false,
-        expires: None,
-        primary: None,
+        ..AccountEntry::default()
     }
 }
 

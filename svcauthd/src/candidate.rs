@@ -70,6 +70,10 @@ pub struct AccountEntry {
     pub expires: Option<u64>,
     /// The id of the primary group, where an entry names it by number and no group lists the entry (Active Directory).
     pub primary: Option<String>,
+    /// Seconds since 1970 until which the account is locked out; `u64::MAX`: until unlocked.
+    pub locked_until: Option<u64>,
+    /// The hosts that the entry names; `None`: nobody asked.
+    pub hosts: Option<Vec<String>>,
 }
 
 /// One group.

@@ -139,6 +139,8 @@ fn accounts() -> Vec<Account> {
         uid: Some(uid),
         disabled: false,
         expires: None,
+        locked_until: None,
+        hosts: None,
         roles: Vec::new(),
     };
     vec![

@@ -24,6 +24,9 @@ pub struct Directory {
     pub full_refresh: Duration,
     /// Longest wait for one answer of the server.
     pub timeout: Duration,
+    /// How long a lockout lasts where the entry only says when it began (`pwdLockoutDuration`); `None`: until the
+    /// directory takes it back.
+    pub lockout_duration: Option<Duration>,
 }
 
 /// The sort of directory.
@@ -137,7 +140,15 @@ pub(super) fn check(check: Check<'_>, raw: Spanned<raw::Directory>) -> Result<Di
             .error(refresh_span, "full_refresh is shorter than refresh; make it at least as long"));
     }
     let timeout = check.duration(raw.timeout.take(), Duration::from_secs(30))?;
-    Ok(Directory { kind: kind(check, section, raw)?, refresh, full_refresh, timeout })
+    let lockout = raw.lockout_duration.take();
+    let lockout_place = lockout.as_ref().map(Spanned::span);
+    let lockout_duration = lockout.map(|text| check.duration(Some(text), Duration::ZERO)).transpose()?;
+    let kind = kind(check, section, raw)?;
+    if let (Some(span), true) = (lockout_place, kind.is_ad()) {
+        let hint = "lockout_duration has no meaning with kind = \"ad\": the domain says it; take it out";
+        return Err(check.0.error(span, hint));
+    }
+    Ok(Directory { kind, refresh, full_refresh, timeout, lockout_duration })
 }
 
 fn kind(

@@ -29,6 +29,8 @@ pub struct Accounts {
     pub search: Search,
     /// How uids and gids come to be.
     pub id_map: IdMap,
+    /// The attribute that names the hosts where an account may be used; `None`: not looked at.
+    pub host_attribute: Option<String>,
     /// Uids and gids of managed accounts and groups; anything else is refused.
     pub id_range: IdRange,
     /// Home directory of an entry that names none; `{account}` stands for the account's name.
@@ -187,6 +189,7 @@ pub(super) fn accounts(
     Ok(Accounts {
         search: search.check(check, "accounts", raw.base, raw.filter, filter)?,
         id_map,
+        host_attribute: raw.host_attribute.map(|name| attribute(check, name)).transpose()?,
         id_range: id_range(check, raw.id_range)?,
         home: home(check, raw.home)?,
         shell: raw.shell.map_or_else(|| Ok("/bin/bash".to_string()), |shell| passwd_path(check, shell))?,

@@ -45,6 +45,7 @@ pub(super) struct Directory {
     pub(super) refresh: Text,
     pub(super) full_refresh: Text,
     pub(super) timeout: Text,
+    pub(super) lockout_duration: Text,
 }
 
 #[derive(Deserialize, Default)]
@@ -57,6 +58,7 @@ pub(super) struct Accounts {
     pub(super) idmap_range_max: Number,
     pub(super) idmap_range_size: Number,
     pub(super) id_range: Text,
+    pub(super) host_attribute: Text,
     pub(super) home: Text,
     pub(super) shell: Text,
     pub(super) local_accounts: Texts,

@@ -62,6 +62,7 @@ fn the_smallest_file_has_every_default_of_the_manual() {
     assert_eq!(config.accounts.id_range.to_string(), "7000-7999");
     assert_eq!(config.accounts.home_of("deployer"), "/home/deployer");
     assert_eq!(config.accounts.shell, "/bin/bash");
+    assert_eq!((config.accounts.host_attribute, config.directory.lockout_duration), (None, None));
     assert_eq!(config.groups.member, ["member", "memberUid"]);
     assert_eq!(config.people.login, "uid");
     assert_eq!(config.people.ssh_key, ["sshPublicKey", "altSecurityIdentities"]);

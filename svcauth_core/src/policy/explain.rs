@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use super::{
     Account, Age, Circumstances, Decision, Held, Need, Origin, Outcome, Person, Policy, Reason, RoleRef,
-    Roles, decide, judge,
+    Roles, decide, judge::judge,
 };
 
 /// What one access rule says to a request.
@@ -80,7 +80,6 @@ fn flip_to_allow(
     let mut account = account.clone();
     let mut person = person.clone();
     let mut at = *at;
-    let name = account.name.clone();
     let login = person.login.clone();
     let change = match reason {
         Reason::NotInRole | Reason::MissingRole => return one_more_role(policy, &account, &person, &at),
@@ -96,25 +95,38 @@ fn flip_to_allow(
             person.locked_until = None;
             format!("unlock {login} in the directory")
         }
-        Reason::AccountDisabled => {
-            account.disabled = false;
-            format!("enable {name} in the directory")
-        }
-        Reason::AccountExpired => {
-            account.expires = None;
-            format!("extend the expiry of {name} in the directory")
-        }
         Reason::Stale => {
             at.age = Age(Some(0));
             String::from("refresh the snapshot (svcauth sync)")
         }
         Reason::ServiceNotAllowed => {
             at.service = None;
-            format!("add the service to an access rule of {name}")
+            format!("add the service to an access rule of {}", account.name)
         }
-        _ => return None,
+        other => change_account(&mut account, other)?,
     };
     decide(policy, &account, Origin::Person(&person), &at).is_allow().then_some(change)
+}
+
+/// The change to the account's own entry that takes the reason away, in words.
+fn change_account(account: &mut Account, reason: Reason) -> Option<String> {
+    let name = account.name.clone();
+    Some(match reason {
+        Reason::AccountDisabled => {
+            let what = if account.disabled { "enable" } else { "unlock" };
+            (account.disabled, account.locked_until) = (false, None);
+            format!("{what} {name} in the directory")
+        }
+        Reason::AccountExpired => {
+            account.expires = None;
+            format!("extend the expiry of {name} in the directory")
+        }
+        Reason::HostNotAllowed => {
+            account.hosts.take()?;
+            format!("name this host in the entry of {name}")
+        }
+        _ => return None,
+    })
 }
 
 fn one_more_role(

@@ -4,6 +4,7 @@
 //! keys command and the tests call; [`decide_target`] is its first half, for the phase in which nobody is known yet.
 
 mod explain;
+mod judge;
 mod pattern;
 mod reason;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::string::String;
 use std::vec::Vec;
 
 pub use explain::{RuleTrace, explain, flip};
+use judge::{judge, names_host};
 pub use pattern::{Network, NetworkError, Pattern};
 pub use reason::Reason;
 
@@ -101,7 +103,7 @@ pub struct Policy {
 }
 
 /// A managed account, as decisions see it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Account {
     /// The account's name.
     pub name: String,
@@ -113,6 +115,12 @@ pub struct Account {
     pub disabled: bool,
     /// Seconds since 1970 from which on the account is expired.
     pub expires: Option<u64>,
+    /// Seconds since 1970 until which the account is locked out; `u64::MAX`: until unlocked. A locked account is a
+    /// disabled one: nobody unlocks a shared account by logging in.
+    pub locked_until: Option<u64>,
+    /// The hosts that its own entry names: `*` is every one, `!NAME` none by that name, whatever else is said; an empty
+    /// list is nowhere. `None`: the entry is not asked.
+    pub hosts: Option<Vec<String>>,
     /// The groups that the account itself is in, as far as they are roles.
     pub roles: Vec<RoleRef>,
 }
@@ -309,11 +317,14 @@ pub fn decide_target(policy: &Policy, account: &Account, at: &Circumstances<'_>)
     if at.age.0.is_none_or(|age| age >= policy.max_stale) {
         return Verdict::deny(Reason::Stale);
     }
-    if account.disabled {
+    if account.disabled || account.locked_until.is_some_and(|end| end > at.now) {
         return Verdict::deny(Reason::AccountDisabled);
     }
     if account.expires.is_some_and(|end| end <= at.now) {
         return Verdict::deny(Reason::AccountExpired);
+    }
+    if account.hosts.as_ref().is_some_and(|hosts| !names_host(hosts, at.hosts)) {
+        return Verdict::deny(Reason::HostNotAllowed);
     }
     closest(policy, |rule| judge(rule, account, None, at))
 }
@@ -340,57 +351,4 @@ fn closest(policy: &Policy, judge: impl Fn(&AccessRule) -> Outcome) -> Verdict {
         }
     }
     best.map_or(Verdict::deny(Reason::NoRule), |(index, outcome)| outcome.verdict(index))
-}
-
-/// What one rule says; without a person only as far as the account alone decides.
-pub(crate) fn judge(
-    rule: &AccessRule,
-    account: &Account,
-    person: Option<&Person>,
-    at: &Circumstances<'_>,
-) -> Outcome {
-    if !rule.accounts.iter().any(|pattern| pattern.matches(&account.name)) {
-        return Outcome::OtherAccount;
-    }
-    if !at.service.is_none_or(|service| rule.services.iter().any(|allowed| covers(allowed, service))) {
-        return Outcome::OtherService;
-    }
-    let named = |host: &&str| rule.hosts.iter().any(|pattern| pattern.matches_host(host));
-    if !rule.hosts.is_empty() && !at.hosts.iter().any(named) {
-        return Outcome::OtherHost;
-    }
-    if !rule.from.is_empty() && !covers_source(&rule.from, at.source) {
-        return Outcome::OtherSource;
-    }
-    let roles = match &rule.roles {
-        Roles::Named(roles) => roles.as_slice(),
-        Roles::MemberOf => account.roles.as_slice(),
-    };
-    if roles.is_empty() {
-        return Outcome::NoRoles;
-    }
-    person.map_or_else(|| Outcome::Granted(Vec::new()), |person| judge_roles(rule.need, roles, person))
-}
-
-fn judge_roles(need: Need, roles: &[RoleRef], person: &Person) -> Outcome {
-    let (held, missing): (Vec<RoleRef>, Vec<RoleRef>) =
-        roles.iter().copied().partition(|role| person.holds(*role));
-    match need {
-        Need::Any if held.is_empty() => Outcome::NotInRole(missing),
-        Need::Every if !missing.is_empty() => Outcome::MissingRole(missing),
-        Need::Any | Need::Every => Outcome::Granted(held),
-    }
-}
-
-/// `su -` and `sudo -i` have PAM services of their own, but to an administrator they are su and sudo.
-fn covers(allowed: &str, service: &str) -> bool {
-    allowed == service || matches!((allowed, service), ("su", "su-l") | ("sudo", "sudo-i"))
-}
-
-fn covers_source(from: &[Network], source: Source) -> bool {
-    match source {
-        Source::Address(address) => from.iter().any(|network| network.contains(address)),
-        Source::Local => false,
-        Source::NotYetKnown => true,
-    }
 }

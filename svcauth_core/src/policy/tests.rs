@@ -51,6 +51,8 @@ fn account(name: &str, roles: &[&str]) -> Account {
         uid: Some(7001),
         disabled: false,
         expires: None,
+        locked_until: None,
+        hosts: None,
         roles: refs(roles),
     }
 }
@@ -150,8 +152,15 @@ fn disabled_and_expired_accounts_are_usable_by_nobody() {
     assert_eq!(says(&apps, &disabled, &bob, &HERE), Decision::Deny(Reason::AccountDisabled));
     let expired = Account { expires: Some(HERE.now), ..deployer.clone() };
     assert_eq!(says(&apps, &expired, &bob, &HERE), Decision::Deny(Reason::AccountExpired));
-    let expiring = Account { expires: Some(HERE.now + 1), ..deployer };
+    let expiring = Account { expires: Some(HERE.now + 1), ..deployer.clone() };
     assert_eq!(says(&apps, &expiring, &bob, &HERE), Decision::Allow);
+    let locked = |until| Account { locked_until: Some(until), ..deployer.clone() };
+    assert_eq!(says(&apps, &locked(HERE.now), &bob, &HERE), Decision::Allow);
+    for until in [HERE.now + 1, u64::MAX] {
+        assert_eq!(says(&apps, &locked(until), &bob, &HERE), Decision::Deny(Reason::AccountDisabled));
+    }
+    let told = flip(&apps, &locked(u64::MAX), &bob, &HERE);
+    assert_eq!(told.as_deref(), Some("unlock deployer in the directory"));
 }
 
 #[test]
@@ -182,6 +191,40 @@ fn root_is_let_in_whatever_the_state() {
     let (apps, deployer, _) = application();
     let at = Circumstances { age: Age(None), service: Some("cron"), ..HERE };
     assert!(decide(&apps, &Account { disabled: true, ..deployer }, Origin::Root, &at).is_allow());
+}
+
+#[test]
+fn an_account_whose_entry_names_hosts_is_usable_on_those_alone() {
+    let (apps, deployer, bob) = application();
+    let on = |hosts: &[&str]| {
+        let hosts = hosts.iter().map(ToString::to_string).collect();
+        says(&apps, &Account { hosts: Some(hosts), ..deployer.clone() }, &bob, &HERE)
+    };
+    for hosts in [&["*"][..], &["web1"], &["db1", "WEB1.Example.COM"], &["*", "!db1"], &["!web", "web1"]] {
+        assert_eq!(on(hosts), Decision::Allow, "{hosts:?}");
+    }
+    for hosts in [
+        &[][..],
+        &["db1"],
+        &["web"],
+        &["web*"],
+        &["web1.example"],
+        &["!db1"],
+        &["*", "!web1"],
+        &["web1", "!WEB1.example.com"],
+        &["!*", "web1"],
+        &[""],
+    ] {
+        assert_eq!(on(hosts), Decision::Deny(Reason::HostNotAllowed), "{hosts:?}");
+    }
+    let elsewhere = Account { hosts: Some(vec!["db1".to_string()]), ..deployer.clone() };
+    assert_eq!(
+        flip(&apps, &elsewhere, &bob, &HERE).as_deref(),
+        Some("name this host in the entry of deployer")
+    );
+    let nameless = Circumstances { hosts: &[], ..HERE };
+    let anywhere = Account { hosts: Some(vec!["*".to_string()]), ..deployer };
+    assert_eq!(says(&apps, &anywhere, &bob, &nameless), Decision::Deny(Reason::HostNotAllowed));
 }
 
 #[test]

@@ -311,6 +311,8 @@ fn write_account(account: &Account) -> Vec<u8> {
     out.option(account.uid, Writer::u32);
     out.u8(u8::from(account.disabled));
     out.option(account.expires, Writer::u64);
+    out.option(account.locked_until, Writer::u64);
+    out.option(account.hosts.as_ref(), |out, hosts| out.list(hosts, |out, host| out.text(host)));
     write_roles(&mut out, &account.roles);
     out.0
 }
@@ -323,6 +325,8 @@ fn read_account(payload: &[u8]) -> Result<Account, Invalid> {
         uid: from.option(Reader::u32)?,
         disabled: from.flag()?,
         expires: from.option(Reader::u64)?,
+        locked_until: from.option(Reader::u64)?,
+        hosts: from.option(|from| from.list(Reader::text))?,
         roles: read_roles(&mut from)?,
     };
     from.end()?;

@@ -46,6 +46,8 @@ fn account(name: &str) -> Account {
         uid: Some(7001),
         disabled: true,
         expires: Some(9),
+        locked_until: Some(10),
+        hosts: Some(vec!["web1".to_string(), "!web2".to_string()]),
         roles: vec![RoleRef(1)],
     }
 }

@@ -9,7 +9,7 @@ use super::{Invalid, Location};
 use crate::id::IdRange;
 
 pub(super) const MAGIC: [u8; 8] = *b"svcauth\0";
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 /// Length of the header in bytes.
 pub const HEADER_LEN: usize = 512;
 pub(super) const BUCKET_LEN: usize = 512;

@@ -165,8 +165,10 @@ fn other_versions_kinds_and_other_files_are_named_for_what_they_are() {
         Snapshot::open(file.as_slice(), file.len() as u64, FileKind::Access).err(),
         Some(Invalid::Kind)
     );
-    file[8] = 2;
-    assert_eq!(open(&file).err(), Some(Invalid::Version(2)));
+    for version in [0, 1, 3] {
+        file[8] = version;
+        assert_eq!(open(&file).err(), Some(Invalid::Version(u32::from(version))));
+    }
     assert_eq!(open(&[b'x'; 1024]).err(), Some(Invalid::Magic));
 }
 

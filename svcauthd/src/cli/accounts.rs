@@ -19,7 +19,9 @@ struct Row {
     uid: Option<u32>,
     local: bool,
     disabled: bool,
+    locked: bool,
     expires: Option<u64>,
+    hosts: Option<Vec<String>>,
     roles: Vec<String>,
 }
 
@@ -77,7 +79,9 @@ fn row(policy: &Policy, account: Account) -> Row {
         name: account.name,
         uid: account.uid,
         disabled: account.disabled,
+        locked: account.locked_until.is_some_and(|end| end > Clock::now().wall),
         expires: account.expires,
+        hosts: account.hosts,
         roles: names,
     }
 }
@@ -85,10 +89,11 @@ fn row(policy: &Policy, account: Account) -> Row {
 fn cells(row: &Row) -> Vec<String> {
     let uid = row.uid.map_or_else(|| "local".to_owned(), |uid| uid.to_string());
     let expired = row.expires.is_some_and(|end| end <= Clock::now().wall);
-    let state = match (row.disabled, expired) {
-        (true, _) => "disabled",
-        (false, true) => "expired",
-        (false, false) => "enabled",
+    let state = match (row.disabled, row.locked, expired) {
+        (true, ..) => "disabled",
+        (false, true, _) => "locked",
+        (false, false, true) => "expired",
+        (false, false, false) => "enabled",
     };
     vec![row.name.clone(), uid, state.to_owned(), row.roles.join(",")]
 }

@@ -25,7 +25,15 @@ const POSIX: Schema = Schema {
     group: "cn",
     home: "homeDirectory",
     entry: &["entryUUID"],
-    state: &["shadowExpire", "nsAccountLock", "pwdAccountLockedTime"],
+    state: &[
+        "shadowExpire",
+        "nsAccountLock",
+        "accountUnlockTime",
+        "pwdAccountLockedTime",
+        "pwdStartTime",
+        "pwdEndTime",
+        "krbPrincipalExpiration",
+    ],
     of_group: &[],
 };
 
@@ -64,7 +72,7 @@ impl Schema {
         let more = if kind == Kind::Groups { self.of_group } else { self.state };
         let people = &config.people;
         let named: Vec<String> = match kind {
-            Kind::Accounts => Vec::new(),
+            Kind::Accounts => config.accounts.host_attribute.iter().cloned().collect(),
             Kind::Groups => config.groups.member.iter().map(|name| members(name, config)).collect(),
             Kind::People => {
                 let login = std::iter::once(&people.login);

@@ -7,11 +7,13 @@ use crate::candidate::AccountEntry;
 use crate::directory::Entry;
 use crate::directory::schema::Schema;
 use crate::local_names::{Ids, LocalNames};
-use std::time::{SystemTime, UNIX_EPOCH};
 use svcauth_core::config::Config;
 use svcauth_core::id::{IdRange, parse_id};
 use svcauth_core::id_map::IdMap;
 use svcauth_core::name::{check_account, check_field};
+
+/// Longest name of a host in bytes (RFC 1035, 2.3.4), with the `!` before it.
+const HOST_MAX: usize = 256;
 
 pub(super) fn read(
     entry: &Entry,
@@ -37,19 +39,27 @@ pub(super) fn read(
         shell: path(entry, "loginShell")?.unwrap_or_else(|| config.accounts.shell.clone()),
         // A role that is lost here would be one less that a person needs.
         member_of: dns(entry, "memberOf")?,
-        // Nobody unlocks a shared account by logging in: locked is disabled. A lockout that has an end is judged now and
-        // at every fetch to come.
-        disabled: state.disabled || state.locked_until.is_some_and(|until| until > now()),
+        disabled: state.disabled,
         expires: state.expires,
+        locked_until: state.locked_until,
+        hosts: config.accounts.host_attribute.as_ref().map(|name| hosts(entry, name)).transpose()?,
         primary: if config.directory.kind.is_ad() { ad::primary(entry, &id)? } else { None },
         id,
         name,
     })
 }
 
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+/// The hosts that the entry names. A value that cannot be read was meant to say something, so it refuses the entry.
+fn hosts(entry: &Entry, attribute: &str) -> Result<Vec<String>, Fault> {
+    let host = |value: &Vec<u8>| {
+        let text = std::str::from_utf8(value).ok().map(str::trim);
+        let host = text.filter(|text| {
+            text.len() <= HOST_MAX && !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
+        });
+        host.map(str::to_owned)
+            .ok_or_else(|| Fault::of(attribute, value, "expected the name of a host, !NAME or *"))
+    };
+    entry.values(&attribute.to_ascii_lowercase()).iter().map(host).collect()
 }
 
 /// An account of `/etc/passwd` that the configuration names: the directory says who may use it, the host what it is.

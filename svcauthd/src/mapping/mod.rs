@@ -11,6 +11,7 @@ mod person;
 mod state;
 #[cfg(test)]
 mod tests;
+mod time;
 mod values;
 
 use self::outbox::Outbox;

@@ -1,15 +1,19 @@
 //! Disabled, locked, expired: what the directory says about using an entry now or later.
 //!
+//! What depends on time alone is kept as a time: no event tells when it comes. Passwords are not looked at: one that has
+//! expired, or must be changed, keeps nobody from logging in with a key (as sshd and sssd have it).
 //! A value that cannot be understood refuses the entry: it was meant to take something away.
 
-use super::Fault;
 use super::ad::{self, Lockout};
 use super::values::one;
+use super::{Fault, time};
 use crate::directory::Entry;
 use svcauth_core::config::Config;
 use svcauth_core::id::parse_id;
 
 const DAY: u64 = 86_400;
+/// A `pwdAccountLockedTime` that says: for good, by an administrator.
+const FOR_GOOD: &[u8] = b"000001010000Z";
 
 /// What the directory says about using an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,11 +31,13 @@ pub(super) fn read(entry: &Entry, config: &Config, lockout: Lockout) -> Result<S
         ad::is_nobodys_machine(entry)?;
         return ad::state(entry, lockout);
     }
-    let (locked, forever) = locked(entry)?;
+    let for_good = one(entry, "pwdAccountLockedTime")? == Some(FOR_GOOD);
+    let ends = [expires(entry)?, moment(entry, "pwdEndTime")?, moment(entry, "krbPrincipalExpiration")?];
+    let locks = [locked(entry, config)?, moment(entry, "pwdStartTime")?, unlocks(entry)?];
     Ok(State {
-        disabled: disabled(entry)? || forever,
-        expires: expires(entry)?,
-        locked_until: locked.then_some(u64::MAX),
+        disabled: disabled(entry)? || for_good,
+        expires: ends.into_iter().flatten().min(),
+        locked_until: locks.into_iter().flatten().max(),
     })
 }
 
@@ -45,25 +51,32 @@ fn disabled(entry: &Entry) -> Result<bool, Fault> {
     }
 }
 
-/// `pwdAccountLockedTime` (draft-behera-ldap-password-policy, 5.3.3): locked, and whether by an administrator for good.
-///
-/// Any other time is when a lock began. How long it lasts is in the policy, which we cannot read everywhere, and the
-/// server takes the attribute away only at the next bind: so it counts until the attribute is gone.
-fn locked(entry: &Entry) -> Result<(bool, bool), Fault> {
-    match one(entry, "pwdAccountLockedTime")? {
-        None => Ok((false, false)),
-        Some(b"000001010000Z") => Ok((true, true)),
-        Some(value)
-            if value.len() >= 11
-                && value.ends_with(b"Z")
-                && value.iter().take(10).all(u8::is_ascii_digit) =>
-        {
-            Ok((true, false))
-        }
-        Some(value) => {
-            Err(Fault::of("pwdAccountLockedTime", value, "expected a time such as 20250131120000Z"))
-        }
+/// `pwdAccountLockedTime` (draft-behera-ldap-password-policy, 5.3.3): when a lockout began. How long it lasts is in a
+/// policy that need not be readable, and the server takes the attribute away only at the next bind: so the configuration
+/// says it, or it counts until the attribute is gone.
+fn locked(entry: &Entry, config: &Config) -> Result<Option<u64>, Fault> {
+    let name = "pwdAccountLockedTime";
+    if one(entry, name)? == Some(FOR_GOOD) {
+        return Ok(Some(u64::MAX));
     }
+    let duration = config.directory.lockout_duration;
+    let end = |began: u64| duration.map_or(u64::MAX, |duration| began.saturating_add(duration.as_secs()));
+    Ok(moment(entry, name)?.map(end))
+}
+
+/// `accountUnlockTime` of 389 Directory Server: when a lockout ends; the beginning of 1970 stands for never.
+fn unlocks(entry: &Entry) -> Result<Option<u64>, Fault> {
+    Ok(moment(entry, "accountUnlockTime")?.map(|end| if end == 0 { u64::MAX } else { end }))
+}
+
+/// A point in time, in seconds since 1970.
+fn moment(entry: &Entry, name: &str) -> Result<Option<u64>, Fault> {
+    let value = one(entry, name)?;
+    let moment = |value| {
+        time::generalized(value)
+            .ok_or_else(|| Fault::of(name, value, "expected a time such as 20250131120000Z"))
+    };
+    value.map(moment).transpose()
 }
 
 /// `shadowExpire`: days since 1970 from which on the account is expired, -1 for never (shadow(5)).

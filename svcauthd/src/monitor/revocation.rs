@@ -161,6 +161,8 @@ mod tests {
             uid: Some(7001),
             disabled: false,
             expires: None,
+            locked_until: None,
+            hosts: None,
             roles: Vec::new(),
         };
         file.account(&deployer).unwrap();

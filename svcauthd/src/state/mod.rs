@@ -137,20 +137,15 @@ fn account(
         uid: Some(entry.uid),
         disabled: entry.disabled,
         expires: entry.expires,
+        locked_until: entry.locked_until,
+        hosts: entry.hosts.clone(),
         roles: own,
     }
 }
 
 /// A local account that the configuration names and the directory does not know.
 fn unknown_local(name: &str) -> Account {
-    Account {
-        name: name.to_owned(),
-        id: String::new(),
-        uid: None,
-        disabled: false,
-        expires: None,
-        roles: Vec::new(),
-    }
+    Account { name: name.to_owned(), ..Account::default() }
 }
 
 /// A local account keeps the uid that /etc/passwd gives it; the directory has no say in it.

@@ -29,8 +29,7 @@ fn account(name: &str, uid: u32, member_of: &[&str]) -> Arc<AccountEntry> {
         member_of: member_of.iter().map(ToString::to_string).collect(),
         gecos: String::new(),
         disabled: false,
-        expires: None,
-        primary: None,
+        ..AccountEntry::default()
     })
 }
 

@@ -5,7 +5,6 @@ use crate::candidate::{Candidate, Member};
 use crate::directory::{Entry, Fetched};
 use crate::local_names::LocalNames;
 use crate::mapping::map;
-use std::time::{SystemTime, UNIX_EPOCH};
 use svcauth_core::config::Config;
 
 pub(super) const CONFIG: &str = "[directory]\nkind = \"ad\"\nuris = [\"ldaps://dc1\"]\nbind = \"simple\"\nbind_dn = \"x@x\"\n\
@@ -134,19 +133,18 @@ fn a_lockout_lasts_as_long_as_the_domain_says_and_else_until_it_is_taken_back() 
 }
 
 #[test]
-fn a_shared_account_is_locked_while_the_lockout_lasts() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let disabled = |domain, since: u64| {
+fn a_shared_account_is_locked_until_the_lockout_ends_and_nobody_asks_the_clock_before() {
+    let locked = |domain, since: u64| {
         let account = format!(
             "dn: cn=d,dc=x\nrid: 1\nsAMAccountName: d\nuserAccountControl: 512\nuidNumber: 7001\ngidNumber: 7000\nlockoutTime: {}\n",
             filetime(since)
         );
-        mapped_in(domain, &account, "", "").accounts.iter().map(|found| found.disabled).collect::<Vec<_>>()
+        let found = mapped_in(domain, &account, "", "").accounts;
+        found.iter().map(|found| (found.disabled, found.locked_until)).collect::<Vec<_>>()
     };
     let half_an_hour = Some("lockoutDuration: -18000000000");
-    assert_eq!(disabled(half_an_hour, now - 60), [true]);
-    assert_eq!(disabled(half_an_hour, now - 3600), [false]);
-    assert_eq!(disabled(None, now - 3600), [true]);
+    assert_eq!(locked(half_an_hour, 1_700_000_000), [(false, Some(1_700_001_800))]);
+    assert_eq!(locked(None, 1_700_000_000), [(false, Some(u64::MAX))]);
 }
 
 #[test]

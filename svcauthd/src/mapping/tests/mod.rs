@@ -3,6 +3,7 @@
 mod ad;
 mod people;
 mod sid;
+mod state;
 
 use super::map;
 use crate::candidate::Candidate;
@@ -149,36 +150,6 @@ fn fields_that_would_break_a_passwd_line_are_refused() {
     assert!(account_refusal(&format!("{ACCOUNT}gecos:: /w==\n")).contains("\\xff"));
     assert!(account_refusal(&format!("{ACCOUNT}gecos: {}\n", "x".repeat(257))).contains("longer than 256"));
     assert!(account_refusal(&format!("{ACCOUNT}memberOf: nonsense\n")).contains("memberOf"));
-}
-
-#[test]
-fn disabled_locked_and_expired_are_understood_or_the_entry_is_refused() {
-    for (line, disabled, expires) in [
-        ("nsAccountLock: TRUE", true, None),
-        ("nsAccountLock: false", false, None),
-        ("pwdAccountLockedTime: 000001010000Z", true, None),
-        ("pwdAccountLockedTime: 20250131120000Z", true, None),
-        ("shadowExpire: -1", false, None),
-        ("shadowExpire: 0", false, Some(0)),
-        ("shadowExpire: 1", false, Some(86_400)),
-    ] {
-        let candidate = mapped(&format!("dn: uid=x\n{ACCOUNT}{line}\n"), "", "");
-        let found: Vec<_> = candidate.accounts.iter().map(|a| (a.disabled, a.expires)).collect();
-        assert_eq!(found, [(disabled, expires)], "{line}");
-    }
-    for line in [
-        "nsAccountLock: yes",
-        "pwdAccountLockedTime: soon",
-        "shadowExpire: never",
-        "shadowExpire: -2",
-        "shadowExpire: 1\nshadowExpire: 2",
-    ] {
-        let (attribute, _) = line.split_once(':').unwrap();
-        assert!(
-            account_refusal(&format!("{ACCOUNT}{line}\n")).starts_with(&format!("uid=x | {attribute} |")),
-            "{line}"
-        );
-    }
 }
 
 #[test]
