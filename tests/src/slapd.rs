@@ -19,6 +19,9 @@ const LDAPI: &str = "ldapi://%2Frun%2Fworld%2Fslapd%2Fldapi";
 /// The password of `cn=svcauth,ou=system`, the entry that may read everything.
 const SECRET: &str = "reader of the directory";
 
+/// The password policy of [`Slapd::lock_out`]; nobody else has one.
+const LOCKOUTS: &str = "cn=lockouts,ou=system,dc=example,dc=com";
+
 /// Attribute and class of public keys; not part of the distribution.
 const KEY_SCHEMA: &str = "\
 attributetype ( 1.3.6.1.4.1.24552.500.1.1.1.13 NAME 'sshPublicKey'
@@ -86,6 +89,23 @@ impl Slapd {
         done.expect_ok().map(drop)
     }
 
+    /// Enters a wrong password for an entry so often that the server locks it out.
+    pub fn lock_out(&self, dn: &str) -> Outcome {
+        self.modify(&format!(
+            "dn: {dn}\nchangetype: modify\nreplace: userPassword\nuserPassword: the right one\n-\n\
+             replace: pwdPolicySubentry\npwdPolicySubentry: {LOCKOUTS}\n"
+        ))?;
+        let bind = |password: &str| {
+            let base = ["-x", "-o", "nettimeout=2", "-H", "ldap://127.0.0.1", "-D", dn, "-w", password];
+            Program::new("ldapwhoami").args(&base).run()
+        };
+        bind("the right one")?.expect_ok()?;
+        for _ in 0..3 {
+            bind("a wrong one")?.expect_code(49)?;
+        }
+        bind("the right one")?.expect_code(49).doing("the lockout").map(drop)
+    }
+
     /// Searches as the directory's administrator; prints LDIF without comments.
     pub fn search(&self, args: &[&str]) -> Outcome<Ended> {
         search(args)?.expect_ok()
@@ -135,7 +155,9 @@ fn ip(args: &[&str]) -> Outcome {
 fn entries(directory: &Directory, schema: Schema) -> String {
     format!(
         "{}\ndn: ou=system,{BASE}\nobjectClass: organizationalUnit\nou: system\n\ndn: cn=svcauth,ou=system,{BASE}\n\
-         objectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: svcauth\nuserPassword: {SECRET}\n",
+         objectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: svcauth\nuserPassword: {SECRET}\n\n\
+         dn: {LOCKOUTS}\nobjectClass: device\nobjectClass: pwdPolicy\ncn: lockouts\npwdAttribute: userPassword\n\
+         pwdLockout: TRUE\npwdMaxFailure: 3\n",
         directory.text(schema)
     )
 }
@@ -148,7 +170,7 @@ fn config(schema: Schema) -> String {
     format!(
         "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\ninclude {nis}\n\
          include /etc/ldap/schema/inetorgperson.schema\ninclude {HOME}/key.schema\npidfile {HOME}/pid\n\
-         modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload syncprov\nloglevel 0\nthreads 4\n\
+         modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload syncprov\nmoduleload ppolicy\nloglevel 0\nthreads 4\n\
          TLSCACertificateFile {HOME}/ca.pem\nTLSCertificateFile {HOME}/server.pem\n\
          TLSCertificateKeyFile {HOME}/server.key\n\
          authz-regexp \"gidNumber=0\\\\+uidNumber=0,cn=peercred,cn=external,cn=auth\" \"cn=admin,{BASE}\"\n\
@@ -160,6 +182,7 @@ fn config(schema: Schema) -> String {
          access to * by dn.exact=\"cn=svcauth,ou=system,{BASE}\" read by * none\n\
          index objectClass,uid,cn,uidNumber,gidNumber,memberUid,entryUUID,entryCSN eq\n\
          overlay syncprov\nsyncprov-sessionlog 1000\n\
+         overlay ppolicy\n\
          database monitor\naccess to * by dn.exact=\"cn=admin,{BASE}\" read by * none\n"
     )
 }

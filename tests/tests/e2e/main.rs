@@ -16,6 +16,7 @@ mod plain;
 mod roles;
 mod shared_use;
 mod sid;
+mod state;
 mod su_sudo;
 
 use std::process::ExitCode;
@@ -35,5 +36,6 @@ fn main() -> ExitCode {
         cli::CASES,
         ad::CASES,
         sid::CASES,
+        state::CASES,
     ])
 }
