@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::{AccountEntry, GroupEntry, PersonEntry, Refusal};
-use crate::directory::{Depth, Extent, Kind, Mark};
+use crate::directory::{Depth, Extent, Kind, Mark, Traffic};
+use crate::failure::Failure;
 
 /// One fetch. Not `Debug`: it holds the bind password, which must not reach a log by way of a `{:?}`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -55,7 +56,9 @@ pub enum Part {
     /// The fetch failed; what was sent before counts for nothing.
     Failed {
         /// Why.
-        reason: String,
+        failure: Failure,
+        /// What was asked of the directory since the last answer.
+        traffic: Traffic,
     },
     /// The directory has changed since the last answer: it is worth asking.
     Stirred,
@@ -85,4 +88,6 @@ pub struct Done {
     pub live: bool,
     /// Something about the answer that an administrator should know.
     pub note: Option<String>,
+    /// What was asked of the directory since the last answer.
+    pub traffic: Traffic,
 }

@@ -55,16 +55,36 @@ impl StateDir {
     /// # Errors
     /// Whatever step failed; the old file is still there then, and the temporary one is not.
     pub fn publish(&self, name: &str, contents: &[u8], readers: Readers) -> io::Result<()> {
+        self.replace(name, contents, readers, File::sync_all)?;
+        File::open(&self.0)?.sync_all()
+    }
+
+    /// Replaces a file that everybody may read in the same way, but waits for no disk: after a crash of the host there may be
+    /// an older one.
+    ///
+    /// # Errors
+    /// As [`StateDir::publish`].
+    pub fn show(&self, name: &str, contents: &[u8]) -> io::Result<()> {
+        self.replace(name, contents, Readers::Everybody, |_| Ok(()))
+    }
+
+    fn replace(
+        &self,
+        name: &str,
+        contents: &[u8],
+        readers: Readers,
+        settle: impl FnOnce(&File) -> io::Result<()>,
+    ) -> io::Result<()> {
         let temporary = self.0.join(format!(".{name}.new"));
         let written = self
             .write_new(&temporary, contents, readers)
+            .and_then(|file| settle(&file))
             .and_then(|()| fs::rename(&temporary, self.0.join(name)));
         if written.is_err() {
             // What is left of a full disk must not stay on it; the first error is the one to report.
             let _ = fs::remove_file(&temporary);
         }
-        written?;
-        File::open(&self.0)?.sync_all()
+        written
     }
 
     /// What a file looks like from outside; `None` when there is none.
@@ -74,7 +94,7 @@ impl StateDir {
         Some(Mark { inode: meta.ino(), len: meta.len(), changed: (meta.ctime(), meta.ctime_nsec()) })
     }
 
-    fn write_new(&self, path: &Path, contents: &[u8], readers: Readers) -> io::Result<()> {
+    fn write_new(&self, path: &Path, contents: &[u8], readers: Readers) -> io::Result<File> {
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -89,7 +109,7 @@ impl StateDir {
         };
         file.set_permissions(Permissions::from_mode(mode))?;
         file.write_all(contents)?;
-        file.sync_all()
+        Ok(file)
     }
 }
 

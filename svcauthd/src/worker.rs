@@ -15,7 +15,8 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, getgroups};
 use svcauth_core::config::Config;
 
-use crate::directory::{Request, Source, Wake, readable};
+use crate::directory::{Answer, Request, Source, Traffic, Wake, readable};
+use crate::failure::{Failure, FailureKind};
 use crate::frame;
 use crate::job::{Done, Job, Part};
 use crate::local_names::LocalNames;
@@ -30,6 +31,7 @@ pub fn run() -> io::Result<()> {
     restrict()?;
     let mut monitor = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let mut source = Source::default();
+    let mut told = Traffic::default();
     let mut is_told = false;
     loop {
         // Told once is enough: what comes after it is in the answer to the job that follows.
@@ -43,9 +45,12 @@ pub fn run() -> io::Result<()> {
             return Ok(());
         };
         is_told = false;
-        let last = match fetch(&mut source, &job, &mut monitor) {
-            Ok(done) => Part::Done(done),
-            Err(reason) => Part::Failed { reason },
+        let fetched = fetch(&mut source, &job, &mut monitor);
+        let traffic = source.traffic().since(told);
+        told = source.traffic();
+        let last = match fetched {
+            Ok(done) => Part::Done(Done { traffic, ..done }),
+            Err(failure) => Part::Failed { failure, traffic },
         };
         frame::write(&mut monitor, &last, frame::WORKER_MAX)?;
     }
@@ -75,9 +80,9 @@ fn restrict() -> io::Result<()> {
 }
 
 /// Answers a job but for the last part. A monitor that no longer listens is found by whoever writes that one.
-fn fetch(source: &mut Source, job: &Job, monitor: &mut UnixStream) -> Result<Done, String> {
-    let config = Config::parse(&job.config).map_err(|error| error.to_string())?;
-    let local = LocalNames::read().map_err(|error| error.to_string())?;
+fn fetch(source: &mut Source, job: &Job, monitor: &mut UnixStream) -> Result<Done, Failure> {
+    let config = Config::parse(&job.config).map_err(|error| Failure::new(FailureKind::Config, error))?;
+    let local = LocalNames::read().map_err(|error| Failure::new(FailureKind::Publish, error))?;
     let request = Request {
         config: &config,
         secret: job.secret.as_deref(),
@@ -87,7 +92,9 @@ fn fetch(source: &mut Source, job: &Job, monitor: &mut UnixStream) -> Result<Don
     };
     let mut send = |part: Part| frame::write(monitor, &part, frame::WORKER_MAX);
     let mut mapper = crate::mapping::Mapper::new(&config, &local, &mut send);
-    let answer = source.fetch(&request, &mut mapper).map_err(|error| error.to_string())?;
-    mapper.finish().map_err(|error| format!("the answer cannot be handed over: {error}"))?;
-    Ok(Done { server: answer.server, mark: answer.mark, live: answer.live, note: answer.note })
+    let answer = source.fetch(&request, &mut mapper)?;
+    let lost = |error| format!("the answer cannot be handed over: {error}");
+    mapper.finish().map_err(|error| Failure::new(FailureKind::Worker, lost(error)))?;
+    let Answer { server, mark, live, note } = answer;
+    Ok(Done { server, mark, live, note, traffic: Traffic::default() })
 }

@@ -21,6 +21,7 @@ pub const NEEDED: &[&str] = &[
     "login",
     "util-linux",
     "rsyslog",
+    "prometheus-node-exporter",
     "openssl",
     "binutils",
     "iproute2",

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::jitter::later;
 use crate::directory::{Depth, Extent, Mark};
+use crate::failure::{Failure, FailureKind};
 use crate::job::Done;
 use crate::local_names::LocalNames;
 use crate::table::{Staged, Table};
@@ -51,14 +52,15 @@ impl Mirror {
         asked: Depth,
         local: &LocalNames,
         every: Duration,
-    ) -> Result<(), String> {
+    ) -> Result<(), Failure> {
         match staged.extent() {
             Extent::Whole => {
                 self.whole_due = Instant::now() + later(every);
                 self.local = Some(local.clone());
             }
             Extent::Changes if asked == Depth::Whole => {
-                return Err("the worker answered with changes when everything was asked for".to_owned());
+                let what = "the worker answered with changes when everything was asked for";
+                return Err(Failure::new(FailureKind::Worker, what));
             }
             Extent::Changes => {}
         }

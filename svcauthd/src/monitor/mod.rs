@@ -5,9 +5,11 @@
 
 mod alarms;
 mod board;
+mod exposition;
 mod intake;
 mod jitter;
 mod log;
+mod metrics;
 mod mirror;
 mod outages;
 mod publisher;
@@ -29,6 +31,7 @@ pub use start::{StartError, run};
 use self::alarms::Alarms;
 use self::board::Board;
 use self::log::{Level, Log};
+use self::metrics::{Metrics, Refresh};
 use self::mirror::Mirror;
 use self::outages::Outage;
 use self::publisher::{Published, Publisher};
@@ -38,6 +41,7 @@ use crate::candidate::Refusal;
 use crate::config_file::Loaded;
 use crate::control::Counts;
 use crate::directory::Depth;
+use crate::failure::{Failure, FailureKind};
 use crate::local_names::LocalNames;
 
 /// Seconds since boot in which a host counts as booting.
@@ -93,6 +97,7 @@ struct Monitor {
     alarms: Alarms,
     outage: Outage,
     board: Board,
+    metrics: Metrics,
     log: Log,
     /// What the LDIF file looked like when it was last fetched.
     seen: Option<FileMark>,
@@ -204,7 +209,9 @@ impl Monitor {
                 self.revocation.review();
                 Ok(published.generation)
             }
-            Err(reason) => {
+            Err(failure) => {
+                self.metrics.failed(&failure);
+                let reason = failure.reason;
                 self.alarms.refresh_failed(&reason);
                 if self.outage.failed(&reason, Instant::now()) {
                     self.log
@@ -221,16 +228,23 @@ impl Monitor {
         &mut self,
         order: Order,
         heard: &mut dyn FnMut(Counts),
-    ) -> Result<(String, Published), String> {
-        let local = LocalNames::read()
-            .map_err(|error| format!("the local users and groups cannot be read: {error}"))?;
+    ) -> Result<(String, Published), Failure> {
+        let started = Instant::now();
+        let unread = |error| format!("the local users and groups cannot be read: {error}");
+        let local = LocalNames::read().map_err(|error| Failure::new(FailureKind::Publish, unread(error)))?;
         let (since, depth) = self.mirror.ask(order.depth, &local);
         let question = Question { loaded: &self.loaded, since, depth };
         let mut count = |counts: [usize; 3]| {
             let [accounts, groups, people] = counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
             heard(Counts { accounts, groups, people });
         };
-        let (staged, done) = self.supervisor.fetch(question, &mut count)?;
+        let answered = self.supervisor.fetch(question, &mut count);
+        self.metrics.asked(match &answered {
+            Ok((_, done)) => done.traffic,
+            Err((_, traffic)) => *traffic,
+        });
+        let (staged, done) = answered.map_err(|(failure, _)| failure)?;
+        let extent = staged.extent();
         let every = self.loaded.config.directory.full_refresh;
         self.mirror.take(staged, &done, depth, &local, every)?;
         if let Some(note) = &done.note {
@@ -241,8 +255,11 @@ impl Monitor {
             self.supervisor.watch(&self.events);
         }
         self.board.follows(&done);
-        let published = self.publisher.publish(&self.mirror, &self.loaded, local, order.accept_shrink);
-        Ok((done.server, published.map_err(|error| error.to_string())?))
+        let fetch = started.elapsed();
+        let published = self.publisher.publish(&self.mirror, &self.loaded, local, order.accept_shrink)?;
+        let refused = published.refused.as_ref().map(Vec::len);
+        self.metrics.refreshed(&Refresh { extent, fetch, publish: started.elapsed() - fetch, refused });
+        Ok((done.server, published))
     }
 
     /// What a refresh that worked ends.

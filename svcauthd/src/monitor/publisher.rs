@@ -17,6 +17,7 @@ use super::mirror::Mirror;
 use crate::candidate::Refusal;
 use crate::config_file::Loaded;
 use crate::control::Counts;
+use crate::failure::{Failure, FailureKind};
 use crate::local_names::LocalNames;
 use crate::state::{MEMBERSHIPS_MAX, State, is_too_large, join, recheck, to_files, with_tombstones};
 use crate::state_dir::{Mark, Readers, StateDir};
@@ -65,6 +66,23 @@ impl fmt::Display for PublishError {
                 write!(f, "the snapshot cannot be written to {}: {error}", paths::STATE_DIR)
             }
         }
+    }
+}
+
+impl PublishError {
+    /// What kind of failure it is.
+    pub(super) const fn kind(&self) -> FailureKind {
+        match self {
+            Self::Shrunk { .. } => FailureKind::Shrink,
+            Self::TooLarge => FailureKind::TooLarge,
+            Self::Build(_) | Self::Write(_) => FailureKind::Publish,
+        }
+    }
+}
+
+impl From<PublishError> for Failure {
+    fn from(error: PublishError) -> Self {
+        Self::new(error.kind(), error)
     }
 }
 

@@ -17,6 +17,7 @@ use svcauth_host::paths;
 use super::alarms::Alarms;
 use super::board::Board;
 use super::log::{Level, Log};
+use super::metrics::Metrics;
 use super::mirror::Mirror;
 use super::outages::Outage;
 use super::publisher::Publisher;
@@ -92,8 +93,9 @@ pub fn run() -> Result<(), StartError> {
     let (server, own) = (Server { board: board.clone(), events: events.clone() }, events.clone());
     std::thread::spawn(move || server.run(&listener));
     std::thread::spawn(move || handle_signals(&signals, &events));
+    let metrics = Metrics::start(&dir, &board);
     let publisher = Publisher::new(dir, Gid::from_raw(user.gid));
-    Monitor::new(loaded, Supervisor::new(user), publisher, board, own).start(&inbox);
+    Monitor::new(loaded, Supervisor::new(user), publisher, board, metrics, own).start(&inbox);
     Ok(())
 }
 
@@ -103,6 +105,7 @@ impl Monitor {
         supervisor: Supervisor,
         publisher: Publisher,
         board: Board,
+        metrics: Metrics,
         events: Sender<Event>,
     ) -> Self {
         Self {
@@ -113,6 +116,7 @@ impl Monitor {
             alarms: Alarms::default(),
             outage: Outage::default(),
             board,
+            metrics,
             log: Log::new(),
             seen: None,
             revocation: Revocation::default(),

@@ -13,7 +13,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::Event;
 use super::intake::Intake;
 use crate::config_file::Loaded;
-use crate::directory::{Depth, Mark, readable};
+use crate::directory::{Depth, Mark, Traffic, readable};
+use crate::failure::{Failure, FailureKind};
 use crate::frame;
 use crate::job::{Done, Job, Part};
 use crate::local_names::Ids;
@@ -48,6 +49,9 @@ pub(super) struct Question<'a> {
     pub(super) depth: Depth,
 }
 
+/// What an answer came to: the entries and how it ended, or why there are none.
+pub(super) type Answered = Result<(Staged, Done), (Failure, Traffic)>;
+
 /// Starts workers as one unprivileged user.
 pub(super) struct Supervisor {
     user: Ids,
@@ -61,11 +65,7 @@ impl Supervisor {
     }
 
     /// Asks the worker; `heard` is told how many entries have come in. After any failure the worker is gone.
-    pub(super) fn fetch(
-        &mut self,
-        question: Question<'_>,
-        heard: &mut dyn FnMut([usize; 3]),
-    ) -> Result<(Staged, Done), String> {
+    pub(super) fn fetch(&mut self, question: Question<'_>, heard: &mut dyn FnMut([usize; 3])) -> Answered {
         let result = self.try_fetch(question, heard);
         if result.is_err() {
             self.end_worker();
@@ -73,23 +73,23 @@ impl Supervisor {
         result
     }
 
-    fn try_fetch(
-        &mut self,
-        question: Question<'_>,
-        heard: &mut dyn FnMut([usize; 3]),
-    ) -> Result<(Staged, Done), String> {
+    fn try_fetch(&mut self, question: Question<'_>, heard: &mut dyn FnMut([usize; 3])) -> Answered {
+        let failed = |kind, reason: String| (Failure::new(kind, reason), Traffic::default());
         let Question { loaded, since, depth } = question;
         let deadline = loaded.config.directory.timeout * TIMEOUTS;
         let job = Job {
             config: loaded.text.clone(),
-            secret: loaded.secret().map_err(|error| error.to_string())?,
+            secret: loaded.secret().map_err(|error| failed(FailureKind::Config, error.to_string()))?,
             deadline_seconds: deadline.as_secs(),
             since,
             depth,
         };
-        let worker = self.worker().map_err(|error| format!("the worker cannot be started: {error}"))?;
+        let worker = self
+            .worker()
+            .map_err(|error| failed(FailureKind::Worker, format!("the worker cannot be started: {error}")))?;
         let lost = |error: io::Error| {
-            format!("the worker is lost ({error}); a new one is started at the next refresh")
+            let what = format!("the worker is lost ({error}); a new one is started at the next refresh");
+            failed(FailureKind::Worker, what)
         };
         worker.socket.set_write_timeout(Some(GRACE)).map_err(lost)?;
         frame::write(&mut worker.socket, &job, frame::WORKER_MAX).map_err(lost)?;
@@ -179,7 +179,7 @@ fn receive(
     socket: &UnixStream,
     deadline: Instant,
     heard: &mut dyn FnMut([usize; 3]),
-) -> io::Result<Result<(Staged, Done), String>> {
+) -> io::Result<Answered> {
     let mut staged = Staged::default();
     let mut intake = Intake::new(socket, deadline, BYTES_MAX);
     loop {
@@ -188,7 +188,9 @@ fn receive(
                 let done = Done { server: shortened(done.server), note: done.note.map(shortened), ..done };
                 return Ok(Ok((staged, done)));
             }
-            Some(Part::Failed { reason }) => return Ok(Err(shortened(reason))),
+            Some(Part::Failed { failure, traffic }) => {
+                return Ok(Err((Failure::new(failure.kind, shortened(failure.reason)), traffic)));
+            }
             // Said before it had the question.
             Some(Part::Stirred) => {}
             Some(part) => staged.add(part),
@@ -213,10 +215,10 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::time::{Duration, Instant};
 
-    use super::{Done, Part, SAID_MAX, Staged, receive};
+    use super::{Answered, Done, Failure, FailureKind, Part, SAID_MAX, Traffic, receive};
     use crate::frame;
 
-    fn received(part: &Part) -> Result<(Staged, Done), String> {
+    fn received(part: &Part) -> Answered {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let part = part.clone();
         let worker = std::thread::spawn(move || frame::write(&mut theirs, &part, frame::WORKER_MAX));
@@ -227,11 +229,16 @@ mod tests {
 
     #[test]
     fn what_a_worker_says_at_length_still_fits_into_a_reply_of_the_socket() {
-        let short = Part::Failed { reason: "no".to_owned() };
-        assert_eq!(received(&short).unwrap_err(), "no");
+        let failed = |reason: &str| Part::Failed {
+            failure: Failure::new(FailureKind::Bind, reason),
+            traffic: Traffic { requests: 1, received: 2, sent: 3 },
+        };
+        let (failure, traffic) = received(&failed("no")).unwrap_err();
+        assert_eq!((failure.kind, failure.reason.as_str()), (FailureKind::Bind, "no"));
+        assert_eq!(traffic, Traffic { requests: 1, received: 2, sent: 3 });
         // A control character takes six bytes in JSON.
         let long = "\u{1}".repeat(100_000);
-        let reason = received(&Part::Failed { reason: long.clone() }).unwrap_err();
+        let reason = received(&failed(&long)).unwrap_err().0.reason;
         assert_eq!(reason.chars().count(), SAID_MAX + 4);
         let done = Done { server: long, ..Done::default() };
         let server = received(&Part::Done(done)).unwrap().1.server;

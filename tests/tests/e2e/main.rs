@@ -11,6 +11,7 @@ mod damage;
 mod host;
 mod hostile;
 mod login;
+mod metrics;
 mod outage;
 mod plain;
 mod roles;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         hostile::CASES,
         damage::CASES,
         cli::CASES,
+        metrics::CASES,
         ad::CASES,
         sid::CASES,
         state::CASES,
