@@ -55,13 +55,14 @@ impl Fleet {
         }
     }
 
-    /// Runs one host: it fetches when it is told to by a byte, and when its source stirs, until `asked` is closed.
+    /// Runs one host: it fetches when it is told to by a byte, or by several that came meanwhile, and when its source stirs;
+    /// until `asked` is closed.
     pub(crate) fn host(&self, mut asked: UnixStream) {
         let mut host = Host::default();
         loop {
             match host.source.wait(asked.as_fd()) {
                 Ok(Wake::Stirred) => self.fetch(&mut host),
-                Ok(Wake::Asked) if matches!(asked.read(&mut [0]), Ok(1)) => self.fetch(&mut host),
+                Ok(Wake::Asked) if matches!(asked.read(&mut [0; 64]), Ok(1..)) => self.fetch(&mut host),
                 _ => return,
             }
         }
