@@ -4,6 +4,7 @@
 //! Nothing here is linked with svcauth: the tests drive what would be installed.
 
 pub mod artifacts;
+pub mod controllers;
 pub mod daemon;
 pub mod demo;
 pub mod directory;
@@ -12,6 +13,7 @@ pub mod keys;
 pub mod log;
 pub mod packages;
 pub mod program;
+pub mod relay;
 pub mod runner;
 pub mod samba;
 pub mod site;

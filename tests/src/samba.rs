@@ -13,8 +13,10 @@ use crate::tls::make_certificates;
 use crate::world::World;
 
 const HOME: &str = "/run/world/samba";
-const SAM: &str = "/run/world/samba/private/sam.ldb";
-const ADDRESS: &str = "10.77.0.2";
+/// Its database.
+pub(crate) const SAM: &str = "/run/world/samba/private/sam.ldb";
+/// The address of the controller, in the world alone.
+pub(crate) const ADDRESS: &str = "10.77.0.2";
 const NAME: &str = "dc1.example.com";
 /// The suffix of the domain.
 pub const DOMAIN: &str = "DC=example,DC=com";
@@ -100,7 +102,7 @@ impl Samba {
         world.write("/etc/hosts", 0o644, format!("{hosts}{ADDRESS} {NAME} dc1\n"))?;
         provision()?;
         world.write("/etc/samba/smb.conf", 0o644, config())?;
-        make_certificates(world, HOME, NAME)?;
+        make_certificates(world, HOME, &[NAME, "dc2.example.com"])?;
         ldb("ldbadd")
             .input(ldif)
             .patience(Duration::from_secs(120))
@@ -139,6 +141,12 @@ impl Samba {
     /// Applies changes in LDIF to the controller's database, as the system itself.
     pub fn modify(&self, ldif: &str) -> Outcome {
         ldb("ldbmodify").input(ldif).run()?.expect_ok().map(drop)
+    }
+
+    /// Whether the database has an entry of this name.
+    pub fn knows(&self, dn: &str) -> Outcome<bool> {
+        let found = ldb("ldbsearch").args(&["-s", "base", "-b", dn, "dn"]).run()?;
+        Ok(found.ok() && found.stdout.contains("dn: "))
     }
 
     /// Searches the controller as svcauth does; prints LDIF without comments.
@@ -185,17 +193,18 @@ fn provision() -> Outcome {
     let _ = fs::remove_file("/etc/samba/smb.conf");
     let tool =
         Program::new("samba-tool").args(&["domain", "provision", "--realm=EXAMPLE.COM", "--domain=EXAMPLE"]);
-    let tool = tool.args(&["--server-role=dc", "--dns-backend=NONE", "--use-rfc2307", "--host-name=dc1"]);
+    let tool =
+        tool.args(&["--server-role=dc", "--dns-backend=SAMBA_INTERNAL", "--use-rfc2307", "--host-name=dc1"]);
     let tool = tool.args(&[&format!("--host-ip={ADDRESS}"), &format!("--targetdir={HOME}")]);
     let tool = tool.args(&["--adminpass=Not used 1 time", "--option=ldb:nosync=true"]);
     tool.patience(Duration::from_secs(120)).run()?.expect_ok().doing("make a domain").map(drop)
 }
 
-/// LDAP alone: no file sharing, no Kerberos, no DNS.
+/// LDAP and DNS alone: no file sharing, no Kerberos.
 fn config() -> String {
     format!(
         "[global]\nnetbios name = DC1\nrealm = EXAMPLE.COM\nworkgroup = EXAMPLE\n\
-         server role = active directory domain controller\nserver services = ldap\n\
+         server role = active directory domain controller\nserver services = ldap, dns\n\
          interfaces = {ADDRESS}/32\nbind interfaces only = yes\nprivate dir = {HOME}/private\n\
          state directory = {HOME}/state\ncache directory = {HOME}/cache\nlock directory = {HOME}\n\
          pid directory = {HOME}\nbinddns dir = {HOME}/bind-dns\nlog file = /var/log/samba.%m\nldb:nosync = true\n\

@@ -42,7 +42,7 @@ impl Slapd {
         ip(&["addr", "add", &format!("{ADDRESS}/32"), "dev", "lo"])?;
         let hosts = fs::read_to_string("/etc/hosts")?;
         world.write("/etc/hosts", 0o644, format!("{hosts}{ADDRESS} {NAME}\n"))?;
-        make_certificates(world, HOME, NAME)?;
+        make_certificates(world, HOME, &[NAME])?;
         write_schema(world, schema)?;
         world.write(format!("{HOME}/slapd.conf"), 0o600, config(schema))?;
         world.write(format!("{HOME}/data.ldif"), 0o600, entries(directory, schema))?;

@@ -4,11 +4,13 @@ use crate::failure::Outcome;
 use crate::program::Program;
 use crate::world::World;
 
-/// Makes `ca.pem`, and `server.pem` with `server.key` for a host name, in a folder; nothing for the host's address.
-pub fn make_certificates(world: &World, folder: &str, name: &str) -> Outcome {
+/// Makes `ca.pem`, and `server.pem` with `server.key` for host names, in a folder; nothing for the host's address.
+pub fn make_certificates(world: &World, folder: &str, names: &[&str]) -> Outcome {
     const NEW_KEY: &str = "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    let name = names.first().copied().unwrap_or_default();
+    let all = names.join(",DNS:");
     let extensions =
-        format!("basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName=DNS:{name}\n");
+        format!("basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName=DNS:{all}\n");
     world.write(format!("{folder}/extensions"), 0o644, extensions)?;
     let openssl = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();

@@ -14,6 +14,7 @@ mod login;
 mod metrics;
 mod outage;
 mod plain;
+mod reach;
 mod roles;
 mod shared_use;
 mod sid;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         cli::CASES,
         metrics::CASES,
         ad::CASES,
+        reach::CASES,
         sid::CASES,
         state::CASES,
     ])
