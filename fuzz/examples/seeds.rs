@@ -23,6 +23,7 @@ fn main() -> io::Result<()> {
     texts(&corpus, &tree.join("conf"))?;
     frames(&corpus)?;
     messages(&corpus)?;
+    servers(&corpus)?;
     audit(&corpus)
 }
 
@@ -247,4 +248,21 @@ fn audit(corpus: &Corpus) -> io::Result<()> {
         corpus.seed("audit", &format!("event-{event}"), &seed)?;
     }
     Ok(())
+}
+
+/// An answer of DNS with two controllers, and the answer of one of them to the ping.
+fn servers(corpus: &Corpus) -> io::Result<()> {
+    let head = b"\x12\x34\x81\x80\0\x01\0\x02\0\0\0\0";
+    let question = b"\x05_ldap\x04_tcp\x02dc\x06_msdcs\x07example\x03com\0\0\x21\0\x01";
+    let record = |priority: u8, host: &[u8]| {
+        let data = [&[0, priority, 0, 100, 1, 0x85], host, b"\xc0\x21"].concat();
+        let length = u8::try_from(data.len()).unwrap_or_default();
+        [&b"\xc0\x0c\0\x21\0\x01\0\0\x02\x58\0"[..], &[length], &data].concat()
+    };
+    let records = [record(0, b"\x03dc1"), record(1, b"\x03dc2")].concat();
+    corpus.seed("reach", "srv", &[&head[..], question, &records].concat())?;
+    let names: &[u8] =
+        b"\x07example\x03com\0\xc0\x18\x03dc1\xc0\x18\x07EXAMPLE\0\x03DC1\0\0\x06Berlin\0\xc0\x3c";
+    let start = [&[23, 0, 0, 0, 0xfd, 0xf3, 0, 0][..], &[7; 16]].concat();
+    corpus.seed("reach", "ping", &[&start[..], names, &[5, 0, 0, 0], &[0xff; 4]].concat())
 }
