@@ -64,13 +64,17 @@ impl Supervisor {
         Self { user, worker: None, started: 0 }
     }
 
-    /// Asks the worker; `heard` is told how many entries have come in. After any failure the worker is gone.
+    /// Asks the worker; `heard` is told how many entries have come in.
+    ///
+    /// A worker that says why it has no answer is kept, with what it knows about the servers: which of them is dead. One
+    /// that is late, gone or talks nonsense is ended, and one that reports a fault of its own.
     pub(super) fn fetch(&mut self, question: Question<'_>, heard: &mut dyn FnMut([usize; 3])) -> Answered {
-        let result = self.try_fetch(question, heard);
-        if result.is_err() {
+        let answered = self.try_fetch(question, heard);
+        let faults = [FailureKind::Worker, FailureKind::Internal];
+        if answered.as_ref().is_err_and(|(failure, _)| faults.contains(&failure.kind)) {
             self.end_worker();
         }
-        result
+        answered
     }
 
     fn try_fetch(&mut self, question: Question<'_>, heard: &mut dyn FnMut([usize; 3])) -> Answered {

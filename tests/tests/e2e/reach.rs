@@ -8,10 +8,10 @@ use svcauth_tests::controllers::{self, Srv};
 use svcauth_tests::daemon::Daemon;
 use svcauth_tests::directory::Schema;
 use svcauth_tests::failure::{Outcome, require, require_contains, require_eq};
-use svcauth_tests::program::wait_until;
+use svcauth_tests::program::{Program, wait_until};
 use svcauth_tests::relay::Relay;
 use svcauth_tests::samba::{Samba, example};
-use svcauth_tests::site::{svcauth_json, text_at};
+use svcauth_tests::site::{svcauth, svcauth_json, text_at};
 use svcauth_tests::slapd::Slapd;
 use svcauth_tests::world::World;
 
@@ -161,7 +161,7 @@ fn a_second_server_takes_over_from_a_dead_or_silent_one_until_that_is_back(world
     const FIRST: &str = "ldaps://ldap1.example.com:1636";
     const SECOND: &str = "ldaps://ldap1.example.com:636";
     let mut plan = Plan::new(world)?;
-    let _slapd = Slapd::start(world, &plan.site.directory, Schema::Rfc2307bis)?;
+    let slapd = Slapd::start(world, &plan.site.directory, Schema::Rfc2307bis)?;
     Slapd::serve(world, &mut plan.site)?;
     let uris = "uris = [\"ldaps://ldap1.example.com:1636\", \"ldaps://ldap1.example.com\"]";
     plan.site.configure("uris = [\"ldaps://ldap1.example.com\"]", uris)?;
@@ -181,5 +181,21 @@ fn a_second_server_takes_over_from_a_dead_or_silent_one_until_that_is_back(world
     let relay = first()?;
     wait_for_server(FIRST)?;
     require_eq("connections at one time", &relay.most(), &1)?;
-    bob_is_in(&host)
+    bob_is_in(&host)?;
+    // Where all are dead, what is known of them is kept, because the worker is.
+    let worker = worker_of(&host)?;
+    slapd.stop()?;
+    for _ in 0..2 {
+        svcauth(&["sync"])?.expect_code(1)?;
+    }
+    require_eq("the worker", &worker_of(&host)?, &worker)?;
+    let _slapd = Slapd::start_again(world)?;
+    wait_for_server(FIRST)?;
+    require_eq("the worker", &worker_of(&host)?, &worker)
+}
+
+/// The process id of the daemon's worker.
+fn worker_of(host: &Host) -> Outcome<String> {
+    let found = Program::new("pgrep").args(&["-P", &host.daemon.pid().to_string()]).run()?.expect_ok()?;
+    Ok(found.text().to_owned())
 }
