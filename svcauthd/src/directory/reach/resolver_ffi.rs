@@ -1,7 +1,7 @@
 //! Asks DNS through the resolver of the C library (resolver(3)).
 //!
 //! The same code, on the same /etc/resolv.conf, with the same retries and the same fallback to TCP that finds the
-//! addresses of the hosts afterwards (docs/decisions/0011-dns-by-the-c-library.md).
+//! addresses of the hosts afterwards (docs/decisions/0012-dns-by-the-c-library.md).
 
 use libc::{c_char, c_int, c_uchar};
 use std::ffi::CString;
