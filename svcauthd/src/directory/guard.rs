@@ -46,6 +46,9 @@ pub enum GuardError {
     /// Not an LDAP message, or one that is no answer to what was asked.
     #[error("sent a message that is no LDAP answer: {0}")]
     Shape(&'static str),
+    /// A page that failed, with a cookie for the next one.
+    #[error("ended a page with LDAP result {0} and went on to the next: the list is not complete")]
+    Page(u32),
     /// Notice of Disconnection or another unsolicited notification.
     #[error("is closing the connection (notification with result code {0})")]
     Notice(u32),

@@ -227,6 +227,20 @@ fn nothing_of_a_read_is_handed_on_when_one_of_its_messages_is_bad() {
 }
 
 #[test]
+fn a_page_that_failed_is_not_hidden_behind_the_next_one() {
+    let end = |code: u8, cookie: &[u8]| {
+        let value = tlv(0x30, &[tlv(2, &[0]), tlv(4, cookie)].concat());
+        verdict(&message(2, &[tlv(0x65, &result_body(code)), paging(&value)]))
+    };
+    assert!(end(0, b"more").is_ok());
+    for code in [3, 4, 10, 11, 51] {
+        // Without a cookie it is the last result, which the reader of the list judges.
+        assert!(end(code, b"").is_ok());
+        assert_eq!(end(code, b"more"), Err(GuardError::Page(code.into())));
+    }
+}
+
+#[test]
 fn referrals_are_counted_because_the_library_keeps_them() {
     let reference = message(1, &[tlv(0x73, &tlv(4, b"ldap://elsewhere"))]);
     let mut guard = Guard::new(Phase::Search);

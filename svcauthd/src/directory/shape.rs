@@ -102,16 +102,23 @@ pub fn check(pdu: &[u8], phase: Phase) -> Result<Seen, GuardError> {
     if operation != 0x78 && id == 0 {
         return Err(GuardError::Shape("its message id is 0, but it is no notification"));
     }
+    let mut code = 0;
     let seen = match (operation, phase) {
         // A notification ends here as an error: Active Directory puts its name behind the operation.
         (0x78, _) => extended(id, &mut content, phase)?,
         (0x61, Phase::Bind) => result(&mut content, &[0x87]).map(|_| Seen::Bind)?,
         (0x64, Phase::Search) => entry(&mut content).map(|()| Seen::Entry)?,
-        (0x65, Phase::Search) => result(&mut content, &[]).map(|_| Seen::Done)?,
+        (0x65, Phase::Search) => {
+            code = result(&mut content, &[])?;
+            Seen::Done
+        }
         (0x73, Phase::Search) => references(&mut content).map(|()| Seen::Reference)?,
         _ => return Err(GuardError::Shape("it answers nothing that was asked")),
     };
-    controls(&mut message)?;
+    // The library asks for the next page whatever became of this one, and only the last result is ever seen.
+    if controls(&mut message)? == Page::Next && code != 0 {
+        return Err(GuardError::Page(code));
+    }
     message.end("an element follows the controls")?;
     Ok(seen)
 }
@@ -192,9 +199,17 @@ fn entry(content: &mut Elements<'_>) -> Result<(), GuardError> {
     Ok(())
 }
 
-fn controls(message: &mut Elements<'_>) -> Result<(), GuardError> {
+/// Whether a message promises another page.
+#[derive(PartialEq, Eq)]
+enum Page {
+    Last,
+    Next,
+}
+
+fn controls(message: &mut Elements<'_>) -> Result<Page, GuardError> {
+    let mut page = Page::Last;
     let Some(list) = message.optional(0xa0)? else {
-        return Ok(());
+        return Ok(page);
     };
     let mut list = Elements(list);
     while !list.is_empty() {
@@ -207,21 +222,23 @@ fn controls(message: &mut Elements<'_>) -> Result<(), GuardError> {
         let value = control.optional(OCTETS)?;
         control.end("a control has an unknown element")?;
         if oid == PAGED_RESULTS {
-            paged(value.ok_or(GuardError::Shape("the paging control has no value"))?)?;
+            let value = value.ok_or(GuardError::Shape("the paging control has no value"))?;
+            page = if paged(value)?.is_empty() { page } else { Page::Next };
         }
     }
-    Ok(())
+    Ok(page)
 }
 
-/// RFC 2696: `SEQUENCE { size INTEGER, cookie OCTET STRING }`.
-fn paged(value: &[u8]) -> Result<(), GuardError> {
+/// RFC 2696: `SEQUENCE { size INTEGER, cookie OCTET STRING }`; gives the cookie.
+fn paged(value: &[u8]) -> Result<&[u8], GuardError> {
     let mut outer = Elements(value);
     let mut inner = Elements(outer.expect(SEQUENCE, "the paging control is no SEQUENCE")?);
     number(
         inner.expect(INTEGER, "the paging control has no size")?,
         "the size of the paging control is out of range",
     )?;
-    inner.expect(OCTETS, "the paging control has no cookie")?;
+    let cookie = inner.expect(OCTETS, "the paging control has no cookie")?;
     inner.end("the paging control has an unknown element")?;
-    outer.end("bytes follow the paging control")
+    outer.end("bytes follow the paging control")?;
+    Ok(cookie)
 }
