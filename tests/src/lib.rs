@@ -8,6 +8,7 @@ pub mod controllers;
 pub mod daemon;
 pub mod demo;
 pub mod directory;
+pub mod evil;
 pub mod failure;
 pub mod keys;
 pub mod log;

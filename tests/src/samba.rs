@@ -110,6 +110,11 @@ impl Samba {
             .expect_ok()
             .doing("fill the domain")?;
         set_password("svcauth", SECRET)?;
+        Self::start_again(world)
+    }
+
+    /// Starts a controller that was made and stopped before.
+    pub fn start_again(world: &World) -> Outcome<Self> {
         let daemon = Program::new("samba").args(&["--foreground", "--no-process-group"]);
         let mut process = daemon.start(world.log_file("samba.out")?)?;
         let mut ended = None;

@@ -116,6 +116,11 @@ impl Slapd {
         self.process.stop(Signal::SIGTERM).map(drop)
     }
 
+    /// Ends it as a crash would.
+    pub fn kill(self) -> Outcome {
+        self.process.stop(Signal::SIGKILL).map(drop)
+    }
+
     /// Stops it in the middle of whatever it does: connections are accepted by the kernel and never answered.
     pub fn freeze(&self) -> Outcome {
         self.process.freeze()

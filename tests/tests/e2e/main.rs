@@ -8,6 +8,7 @@ mod broken_host;
 mod certificates;
 mod cli;
 mod damage;
+mod evil;
 mod host;
 mod hostile;
 mod login;
@@ -41,5 +42,6 @@ fn main() -> ExitCode {
         reach::CASES,
         sid::CASES,
         state::CASES,
+        evil::CASES,
     ])
 }

@@ -1,0 +1,192 @@
+//! Real servers that die, freeze and vanish, idle and in the middle of an answer.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use svcauth_tests::evil::{Fault, Proxy};
+use svcauth_tests::failure::{Context, Outcome, require, require_eq};
+use svcauth_tests::program::{as_pid, wait_until};
+use svcauth_tests::samba::{self, Samba};
+use svcauth_tests::site::svcauth;
+use svcauth_tests::slapd::Slapd;
+use svcauth_tests::world::World;
+
+use super::cuts::behind_proxy;
+use super::stage::{Speed, generation, speed};
+use crate::host::{Host, Plan};
+
+/// What may happen to a server; each can be undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disaster {
+    Killed,
+    Frozen,
+    Vanished,
+}
+
+const DISASTERS: [Disaster; 3] = [Disaster::Killed, Disaster::Frozen, Disaster::Vanished];
+
+/// What is measured while nothing is wrong.
+struct Usual {
+    lookups: Speed,
+    login: Duration,
+}
+
+fn usual(host: &Host) -> Outcome<Usual> {
+    let mut logins = Vec::new();
+    for _ in 0..3 {
+        logins.push(host.ssh("bob", "deployer", &["true"])?.expect_ok()?.took);
+    }
+    logins.sort_unstable();
+    Ok(Usual { lookups: speed(|| false)?, login: logins.get(1).copied().unwrap_or_default() })
+}
+
+/// With the server gone: the same generation decides, as fast as ever.
+fn goes_on(host: &mut Host, usual: &Usual, before: u64) -> Outcome {
+    let slack = Duration::from_millis(400);
+    let now = speed(|| false)?;
+    require(now.median() < usual.lookups.median() * 3 + slack, || {
+        format!("lookups: {:?}, and {now:?} now", usual.lookups)
+    })?;
+    let login = host.ssh("bob", "deployer", &["true"])?.expect_ok()?.took;
+    require(login < usual.login * 3 + slack, || format!("a login: {:?}, and {login:?} now", usual.login))?;
+    host.ssh("carol", "deployer", &["true"])?.expect_refused()?;
+    host.daemon.wait_for_state("degraded")?;
+    let login = host.ssh("bob", "deployer", &["true"])?.expect_ok()?.took;
+    require(login < usual.login * 3 + slack, || format!("a login: {:?}, and {login:?} now", usual.login))?;
+    require_eq("the generation", &generation()?, &before)
+}
+
+/// Lets a fetch come to the byte, in another thread, and gives what ends it.
+fn in_mid_fetch(proxy: &Proxy, place: u64) -> Outcome<std::thread::JoinHandle<Outcome<i32>>> {
+    proxy.set(Fault::Stall(place));
+    let sync = std::thread::spawn(|| Ok(svcauth(&["sync"])?.code));
+    wait_until("the middle of a fetch", Duration::from_secs(20), || proxy.stalled().then_some(()))?;
+    Ok(sync)
+}
+
+pub(super) fn a_server_that_dies_freezes_or_vanishes_in_mid_fetch_slows_nothing(
+    world: &mut World,
+) -> Outcome {
+    let (mut host, slapd, proxy) = behind_proxy(world, "1s")?;
+    let (usual, mut slapd) = (usual(&host)?, Some(slapd));
+    proxy.set(Fault::None);
+    host.daemon.sync()?;
+    let whole = proxy.passed().max(60_000);
+    for disaster in DISASTERS {
+        for place in [None, Some(10), Some(whole / 2)] {
+            let what = format!("{disaster:?} after {place:?} bytes");
+            let before = generation()?;
+            let sync = place.map(|place| in_mid_fetch(&proxy, place)).transpose().doing(what.clone())?;
+            strike(disaster, &proxy, &mut slapd)?;
+            goes_on(&mut host, &usual, before).doing(what.clone())?;
+            if let Some(sync) = sync {
+                let code =
+                    sync.join().map_err(|_| svcauth_tests::failure::Failure::new("sync panicked"))??;
+                require_eq(&format!("sync: {what}"), &code, &1)?;
+            }
+            repair(world, disaster, &proxy, &mut slapd)?;
+            host.daemon.wait_for_state("ok").doing(format!("recovery: {what}"))?;
+        }
+    }
+    host.ssh("bob", "deployer", &["true"])?.expect_ok().map(drop)
+}
+
+fn strike(disaster: Disaster, proxy: &Proxy, slapd: &mut Option<Slapd>) -> Outcome {
+    match (disaster, slapd.take()) {
+        (Disaster::Killed, Some(running)) => {
+            running.kill()?;
+            proxy.release();
+        }
+        (Disaster::Frozen, Some(running)) => {
+            running.freeze()?;
+            *slapd = Some(running);
+            proxy.release();
+        }
+        // Nothing more passes, and nobody is told.
+        (_, running) => {
+            *slapd = running;
+            proxy.stall_all();
+        }
+    }
+    Ok(())
+}
+
+fn repair(world: &World, disaster: Disaster, proxy: &Proxy, slapd: &mut Option<Slapd>) -> Outcome {
+    match (disaster, slapd.as_ref()) {
+        (Disaster::Killed, _) => *slapd = Some(Slapd::start_again(world)?),
+        (Disaster::Frozen, Some(running)) => running.thaw()?,
+        _ => {}
+    }
+    proxy.set(Fault::None);
+    Ok(())
+}
+
+/// Every process of Samba in this world: one for each connection, and those around them.
+fn samba_processes(signal: Signal) -> Outcome<usize> {
+    let is_samba = |folder: &Path| {
+        std::fs::read_link(folder.join("exe"))
+            .is_ok_and(|exe| exe.file_name().is_some_and(|name| name == "samba"))
+    };
+    let mut count = 0;
+    for entry in std::fs::read_dir("/proc")?.flatten().filter(|entry| is_samba(&entry.path())) {
+        if let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
+            // One that has ended meanwhile is as good.
+            count += usize::from(kill(as_pid(pid), signal).is_ok());
+        }
+    }
+    Ok(count)
+}
+
+pub(super) fn a_controller_that_dies_freezes_or_vanishes_in_mid_fetch_slows_nothing(
+    world: &mut World,
+) -> Outcome {
+    let mut plan = Plan::new(world)?;
+    let keys = ["alice", "bob", "carol"].iter().map(|login| Ok((*login, plan.key(login)?)));
+    let ldif = samba::example(&keys.collect::<Outcome<Vec<_>>>()?, "");
+    let mut controller = Some(Samba::start(world, &ldif)?);
+    Samba::serve(world, &mut plan.site)?;
+    plan.site
+        .configure("uris = [\"ldaps://dc1.example.com\"]\n", "uris = [\"ldaps://dc1.example.com:6361\"]\n")?;
+    plan.site.configure("refresh = \"1s\"\n", "refresh = \"1s\"\ntimeout = \"2s\"\n")?;
+    let proxy = Proxy::start("10.77.0.2:6361", "10.77.0.2:636")?;
+    let mut host = plan.start(world)?;
+    let usual = usual(&host)?;
+    proxy.set(Fault::None);
+    host.daemon.sync()?;
+    // Behind the handshake, with searches still to come.
+    let middle = proxy.passed() / 2;
+    for disaster in DISASTERS {
+        for place in [None, Some(middle)] {
+            let what = format!("{disaster:?} after {place:?} bytes");
+            let before = generation()?;
+            let sync = place.map(|place| in_mid_fetch(&proxy, place)).transpose().doing(what.clone())?;
+            match disaster {
+                Disaster::Killed => {
+                    require(samba_processes(Signal::SIGKILL)? > 0, || "no samba to kill".to_owned())?;
+                    drop(controller.take());
+                    proxy.release();
+                }
+                Disaster::Frozen => {
+                    require(samba_processes(Signal::SIGSTOP)? > 0, || "no samba to stop".to_owned())?;
+                    proxy.release();
+                }
+                Disaster::Vanished => proxy.stall_all(),
+            }
+            goes_on(&mut host, &usual, before).doing(what.clone())?;
+            if let Some(sync) = sync {
+                let code =
+                    sync.join().map_err(|_| svcauth_tests::failure::Failure::new("sync panicked"))??;
+                require_eq(&format!("sync: {what}"), &code, &1)?;
+            }
+            match disaster {
+                Disaster::Killed => controller = Some(Samba::start_again(world)?),
+                Disaster::Frozen => drop(samba_processes(Signal::SIGCONT)?),
+                Disaster::Vanished => {}
+            }
+            proxy.set(Fault::None);
+            host.daemon.wait_for_state("ok").doing(format!("recovery: {what}"))?;
+        }
+    }
+    host.ssh("bob", "deployer", &["true"])?.expect_ok().map(drop)
+}
