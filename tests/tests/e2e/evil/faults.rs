@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use svcauth_tests::evil::{Fault, Proxy};
-use svcauth_tests::failure::{Context, Outcome, require, require_eq};
+use svcauth_tests::failure::{Context, Failure, Outcome, require, require_eq};
 use svcauth_tests::program::{as_pid, wait_until};
 use svcauth_tests::samba::{self, Samba};
 use svcauth_tests::site::svcauth;
@@ -63,6 +63,13 @@ fn in_mid_fetch(proxy: &Proxy, place: u64) -> Outcome<std::thread::JoinHandle<Ou
     let sync = std::thread::spawn(|| Ok(svcauth(&["sync"])?.code));
     wait_until("the middle of a fetch", Duration::from_secs(20), || proxy.stalled().then_some(()))?;
     Ok(sync)
+}
+
+/// The fetch that was struck has failed.
+fn failed(sync: Option<std::thread::JoinHandle<Outcome<i32>>>) -> Outcome {
+    let Some(sync) = sync else { return Ok(()) };
+    let code = sync.join().map_err(|_| Failure::new("the thread of sync panicked"))??;
+    require_eq("exit status of sync", &code, &1)
 }
 
 pub(super) fn a_server_that_dies_freezes_or_vanishes_in_mid_fetch_slows_nothing(
@@ -138,47 +145,37 @@ fn samba_processes(signal: Signal) -> Outcome<usize> {
     Ok(count)
 }
 
-pub(super) fn a_controller_that_dies_freezes_or_vanishes_in_mid_fetch_slows_nothing(
-    world: &mut World,
-) -> Outcome {
+/// A host that reaches Samba only through the proxy, and how many bytes of a fetch are its middle.
+fn behind_samba(world: &World) -> Outcome<(Host, Samba, Proxy, u64)> {
     let mut plan = Plan::new(world)?;
     let keys = ["alice", "bob", "carol"].iter().map(|login| Ok((*login, plan.key(login)?)));
-    let ldif = samba::example(&keys.collect::<Outcome<Vec<_>>>()?, "");
-    let mut controller = Some(Samba::start(world, &ldif)?);
+    let controller = Samba::start(world, &samba::example(&keys.collect::<Outcome<Vec<_>>>()?, ""))?;
     Samba::serve(world, &mut plan.site)?;
     plan.site
         .configure("uris = [\"ldaps://dc1.example.com\"]\n", "uris = [\"ldaps://dc1.example.com:6361\"]\n")?;
     plan.site.configure("refresh = \"1s\"\n", "refresh = \"1s\"\ntimeout = \"2s\"\n")?;
     let proxy = Proxy::start("10.77.0.2:6361", "10.77.0.2:636")?;
-    let mut host = plan.start(world)?;
-    let usual = usual(&host)?;
+    let host = plan.start(world)?;
     proxy.set(Fault::None);
     host.daemon.sync()?;
     // Behind the handshake, with searches still to come.
     let middle = proxy.passed() / 2;
+    Ok((host, controller, proxy, middle))
+}
+
+pub(super) fn a_controller_that_dies_freezes_or_vanishes_in_mid_fetch_slows_nothing(
+    world: &mut World,
+) -> Outcome {
+    let (mut host, controller, proxy, middle) = behind_samba(world)?;
+    let (usual, mut controller) = (usual(&host)?, Some(controller));
     for disaster in DISASTERS {
         for place in [None, Some(middle)] {
             let what = format!("{disaster:?} after {place:?} bytes");
             let before = generation()?;
             let sync = place.map(|place| in_mid_fetch(&proxy, place)).transpose().doing(what.clone())?;
-            match disaster {
-                Disaster::Killed => {
-                    require(samba_processes(Signal::SIGKILL)? > 0, || "no samba to kill".to_owned())?;
-                    drop(controller.take());
-                    proxy.release();
-                }
-                Disaster::Frozen => {
-                    require(samba_processes(Signal::SIGSTOP)? > 0, || "no samba to stop".to_owned())?;
-                    proxy.release();
-                }
-                Disaster::Vanished => proxy.stall_all(),
-            }
+            strike_samba(disaster, &proxy, &mut controller)?;
             goes_on(&mut host, &usual, before).doing(what.clone())?;
-            if let Some(sync) = sync {
-                let code =
-                    sync.join().map_err(|_| svcauth_tests::failure::Failure::new("sync panicked"))??;
-                require_eq(&format!("sync: {what}"), &code, &1)?;
-            }
+            failed(sync).doing(what.clone())?;
             match disaster {
                 Disaster::Killed => controller = Some(Samba::start_again(world)?),
                 Disaster::Frozen => drop(samba_processes(Signal::SIGCONT)?),
@@ -189,4 +186,21 @@ pub(super) fn a_controller_that_dies_freezes_or_vanishes_in_mid_fetch_slows_noth
         }
     }
     host.ssh("bob", "deployer", &["true"])?.expect_ok().map(drop)
+}
+
+fn strike_samba(disaster: Disaster, proxy: &Proxy, controller: &mut Option<Samba>) -> Outcome {
+    let signal = match disaster {
+        Disaster::Killed => Signal::SIGKILL,
+        Disaster::Frozen => Signal::SIGSTOP,
+        Disaster::Vanished => {
+            proxy.stall_all();
+            return Ok(());
+        }
+    };
+    require(samba_processes(signal)? > 0, || format!("no samba for {signal}"))?;
+    if disaster == Disaster::Killed {
+        drop(controller.take());
+    }
+    proxy.release();
+    Ok(())
 }

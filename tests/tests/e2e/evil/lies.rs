@@ -1,28 +1,22 @@
-//! What a server may say in clear or behind TLS: no LDAP at all, half a list, nothing, too much.
+//! What a server may say: no LDAP at all, or half a list.
 
-use std::time::Duration;
-
-use svcauth_tests::directory::person_dn;
 use svcauth_tests::evil::ber::{
-    control, entry, message, nested, notice, notice_of_ad, outcome, page_end, raw_entry, reference, result,
-    tlv,
+    control, message, nested, notice, notice_of_ad, outcome, page_end, raw_entry, result, tlv,
 };
-use svcauth_tests::evil::{Answer, Operation, PAGING, Request, Step, Tree, page_value};
-use svcauth_tests::failure::{Context, Outcome, require, require_contains, require_eq};
-use svcauth_tests::site::svcauth;
+use svcauth_tests::evil::{Answer, Operation, PAGING, Request, Step};
+use svcauth_tests::failure::Outcome;
 use svcauth_tests::world::World;
 
-use super::stage::{Row, SECRET, Stage};
-use crate::host::getent;
+use super::stage::{Row, Stage};
 
-const ACCOUNTS: &str = "ou=accounts";
-const PEOPLE: &str = "ou=people";
+pub(super) const ACCOUNTS: &str = "ou=accounts";
+pub(super) const PEOPLE: &str = "ou=people";
 
 /// How an answer departs from the right one.
-type Lie = fn(&Request, Answer) -> Answer;
+pub(super) type Lie = fn(&Request, Answer) -> Answer;
 
 /// In the place of the answer to the search of the accounts.
-fn instead(request: &Request, answer: Answer, bytes: Vec<u8>) -> Answer {
+pub(super) fn instead(request: &Request, answer: Answer, bytes: Vec<u8>) -> Answer {
     if request.searches(ACCOUNTS) { vec![Step::Send(bytes)] } else { answer }
 }
 
@@ -35,7 +29,7 @@ fn amid(request: &Request, mut answer: Answer, bytes: Vec<u8>) -> Answer {
 }
 
 /// The last message of the search of the people in another way.
-fn end(request: &Request, mut answer: Answer, bytes: Vec<u8>) -> Answer {
+pub(super) fn end(request: &Request, mut answer: Answer, bytes: Vec<u8>) -> Answer {
     if request.searches(PEOPLE) {
         answer.pop();
         answer.push(Step::Send(bytes));
@@ -43,12 +37,12 @@ fn end(request: &Request, mut answer: Answer, bytes: Vec<u8>) -> Answer {
     answer
 }
 
-fn whole(answer: Answer) -> Vec<u8> {
+pub(super) fn whole(answer: Answer) -> Vec<u8> {
     let sent = |step| if let Step::Send(bytes) = step { bytes } else { Vec::new() };
     answer.into_iter().flat_map(sent).collect()
 }
 
-const fn row(attack: &'static str, script: Lie, says: &'static str) -> Row {
+pub(super) const fn row(attack: &'static str, script: Lie, says: &'static str) -> Row {
     Row { attack, script, says }
 }
 
@@ -325,220 +319,4 @@ const NOT_WHOLE: &[Row] = &[
 
 pub(super) fn lists_that_say_they_are_not_whole_are_not_believed(world: &mut World) -> Outcome {
     Stage::start(world)?.withstands(NOT_WHOLE)
-}
-
-const SLOW: &[Row] = &[
-    row(
-        "a bind that is never answered",
-        |request, answer| match request.operation {
-            Operation::Bind => vec![Step::Silence],
-            _ => answer,
-        },
-        "no answer to bind within 1 s",
-    ),
-    row(
-        "a search that is never answered",
-        |r, a| if r.searches(PEOPLE) { vec![Step::Silence] } else { a },
-        "no answer to the search of [people] within 1 s",
-    ),
-    row(
-        "silence after half the entries",
-        |r, mut a| {
-            if r.searches(PEOPLE) {
-                a.insert(2, Step::Silence);
-            }
-            a
-        },
-        "no answer to the search of [people] within 1 s",
-    ),
-    row(
-        "a byte a second after half the entries",
-        |r, a| {
-            if !r.searches(PEOPLE) {
-                return a;
-            }
-            let all = whole(a);
-            let (half, rest) = all.split_at(all.len() / 2);
-            vec![Step::Send(half.to_vec()), Step::Drip(rest.to_vec(), Duration::from_secs(1))]
-        },
-        "no answer to the search of [people] within 1 s",
-    ),
-    row(
-        "another message id",
-        |r, a| {
-            let id = r.id + 1000;
-            let bytes = [result(id, 0x65, 0, ""), result(id, 0x65, 0, "")].concat();
-            if r.searches(PEOPLE) { vec![Step::Send(bytes)] } else { a }
-        },
-        "no answer to the search of [people] within 1 s",
-    ),
-    row(
-        "an announced message that never comes",
-        |r, a| instead(r, a, vec![0x30, 0x83, 0x10, 0, 0]),
-        "no answer to the search of [accounts] within 1 s",
-    ),
-    row(
-        "the same cookie for ever",
-        |r, a| {
-            let bytes = page_end(r.id, 0, b"0");
-            if r.searches(PEOPLE) { vec![Step::Send(bytes)] } else { a }
-        },
-        "no answer to the search of [people] within 1 s",
-    ),
-    row(
-        "a cookie that grows for ever",
-        |r, a| {
-            let cookie = vec![b'x'; 64 * r.place];
-            if r.searches(PEOPLE) { vec![Step::Send(page_end(r.id, 0, &cookie))] } else { a }
-        },
-        "no answer to the search of [people] within 1 s",
-    ),
-];
-
-pub(super) fn silence_and_slowness_end_at_the_timeout(world: &mut World) -> Outcome {
-    Stage::start(world)?.withstands(SLOW)
-}
-
-const NEVER_ENDING: &[Row] = &[
-    row(
-        "an entry every half second",
-        |r, a| {
-            let person = raw_entry(r.id, b"uid=x,ou=people", &[("uid", vec![b"x".to_vec()])]);
-            let pause = Duration::from_millis(500) / u32::try_from(person.len()).unwrap_or(1);
-            if r.searches(PEOPLE) { vec![Step::Drip(person.repeat(100), pause)] } else { a }
-        },
-        "within the time allowed for all of it",
-    ),
-    row(
-        "entries without end",
-        |r, a| {
-            let person = raw_entry(r.id, b"uid=x,ou=people", &[("uid", vec![b"x".to_vec()])]);
-            if r.searches(PEOPLE) { vec![Step::Endless(person.repeat(1000))] } else { a }
-        },
-        "more than 1,000,000 entries|within the time allowed for all of it",
-    ),
-    row(
-        "bytes without end",
-        |r, a| {
-            let person = raw_entry(r.id, b"uid=x,ou=people", &[("jpegPhoto", vec![vec![b'x'; 1 << 20]])]);
-            if r.searches(PEOPLE) { vec![Step::Endless(person)] } else { a }
-        },
-        "sent more than 1073741824 bytes in one fetch|within the time allowed for all of it",
-    ),
-    row(
-        "a page of one entry for ever",
-        |r, a| {
-            let person = raw_entry(r.id, b"uid=x,ou=people", &[("uid", vec![b"x".to_vec()])]);
-            let page = [person, page_end(r.id, 0, b"more")].concat();
-            if r.searches(PEOPLE) { vec![Step::Send(page)] } else { a }
-        },
-        "within the time allowed for all of it",
-    ),
-    row(
-        "referrals without end",
-        |r, a| {
-            let referrals = reference(r.id, "ldap://127.0.0.1:3891/dc=x");
-            if r.searches(PEOPLE) { vec![Step::Endless(referrals.repeat(100))] } else { a }
-        },
-        "refer",
-    ),
-];
-
-pub(super) fn servers_that_never_end_are_left(world: &mut World) -> Outcome {
-    Stage::start(world)?.withstands(NEVER_ENDING)
-}
-
-/// What is odd and hides nothing is taken: a sync succeeds with all that is right in the answer and nothing besides.
-const HARMLESS: &[(&str, Lie)] = &[
-    ("the end of a search twice", |r, mut a| {
-        if let (true, Some(last)) = (r.search().is_some(), a.last().cloned()) {
-            a.push(last);
-        }
-        a
-    }),
-    ("entries after the end", |r, mut a| {
-        if r.searches(ACCOUNTS) {
-            a.push(Step::Send(intruder(r.id)));
-        }
-        a
-    }),
-    ("entries of a search that nobody made", |r, mut a| {
-        if r.searches(ACCOUNTS) {
-            a.insert(0, Step::Send(intruder(r.id + 1000)));
-        }
-        a
-    }),
-    ("an unknown control and a diagnostic message beside success", |r, a| {
-        let controls = [control("1.2.3.4", Some(b"\xff\xff")), control(PAGING, Some(&page_value(0, b"")))];
-        let bytes = message(r.id, 0x65, &outcome(0, "all is well \u{1b}[31m".as_bytes()), &controls);
-        end(r, a, bytes)
-    }),
-    ("byte by byte", |r, a| {
-        if r.searches(PEOPLE) { vec![Step::Drip(whole(a), Duration::from_micros(20))] } else { a }
-    }),
-];
-
-fn intruder(id: u32) -> Vec<u8> {
-    let text = "dn: uid=intruder,ou=accounts,dc=example,dc=com\nobjectClass: posixAccount\nuid: intruder\n\
-                uidNumber: 7999\ngidNumber: 7000\nhomeDirectory: /home/intruder\ncn: x\n";
-    let tree = Tree::parse(text, svcauth_tests::evil::Flavour::Posix);
-    tree.entries.iter().flat_map(|found| entry(id, found)).collect()
-}
-
-pub(super) fn harmless_oddities_are_read_right(world: &mut World) -> Outcome {
-    let mut stage = Stage::start(world)?;
-    for (oddity, script) in HARMLESS {
-        let newcomer = stage.newcomer();
-        stage.evil.script(script);
-        stage.recovers(&newcomer).doing(oddity)?;
-        getent("passwd", "intruder")?.expect_code(2).doing(oddity)?;
-    }
-    bad_values_hide_no_good_ones(&mut stage)?;
-    stage.host.ssh("bob", "deployer", &["true"])?.expect_ok()?;
-    stage.host.ssh("carol", "deployer", &["true"])?.expect_refused().map(drop)
-}
-
-/// A key that is no text, and an attribute that comes twice: the good keys stay.
-fn bad_values_hide_no_good_ones(stage: &mut Stage) -> Outcome {
-    let mut tree = Tree::parse(&stage.ldif, svcauth_tests::evil::Flavour::Posix);
-    let bob = tree.find(&person_dn("bob"));
-    let key = bob.as_ref().and_then(|bob| bob.values("sshPublicKey").first().cloned()).unwrap_or_default();
-    if let Some(bob) = bob {
-        bob.set("sshPublicKey", b"\xff\xfe no text");
-        bob.add("sshPublicKey", &key);
-        bob.add("sshPublicKey", b"ssh-ed25519 AAAA of nobody");
-    }
-    stage.evil.knows(tree.clone());
-    stage.evil.honest();
-    svcauth(&["sync"])?.expect_ok()?;
-    stage.host.ssh("bob", "deployer", &["true"])?.expect_ok().doing("one good key among bad ones")?;
-    if let Some(bob) = tree.find(&person_dn("bob")) {
-        bob.set("sshPublicKey", &key);
-        bob.attributes.push(("SSHPUBLICKEY".to_owned(), vec![b"ssh-ed25519 AAAA of nobody".to_vec()]));
-    }
-    stage.evil.knows(tree);
-    svcauth(&["sync"])?.expect_ok()?;
-    stage.host.ssh("bob", "deployer", &["true"])?.expect_ok().doing("an attribute that came twice").map(drop)
-}
-
-/// RFC 4513, 5.1.2: many servers answer a bind with a name and no password with success, as anonymous.
-pub(super) fn an_empty_password_is_never_sent(world: &mut World) -> Outcome {
-    let mut stage = Stage::start(world)?;
-    let heard = |stage: &Stage| String::from_utf8_lossy(&stage.evil.heard_in_clear()).into_owned();
-    stage.evil.honest();
-    svcauth(&["sync"])?.expect_ok()?;
-    require_contains("what the server hears of a bind", &heard(&stage), SECRET)?;
-    let binds =
-        |stage: &Stage| stage.evil.requests().iter().filter(|r| r.operation == Operation::Bind).count();
-    for empty in ["", "\n", "\n\n", "\nsecond line\n"] {
-        world.write("/etc/svcauth/bind.secret", 0o600, empty)?;
-        let newcomer = stage.newcomer();
-        stage.evil.honest();
-        stage.refuses(&newcomer, "/etc/svcauth/bind.secret: the password is empty")?;
-        require_eq("binds", &binds(&stage), &0)?;
-        world.write("/etc/svcauth/bind.secret", 0o600, SECRET)?;
-        stage.recovers(&newcomer)?;
-        require(binds(&stage) > 0, || "no bind with a password".to_owned())?;
-    }
-    Ok(())
 }

@@ -7,6 +7,8 @@
 mod cuts;
 mod faults;
 mod lies;
+mod odd;
+mod slow;
 mod stage;
 mod tls;
 mod windows;
@@ -21,11 +23,9 @@ use faults::{
     a_controller_that_dies_freezes_or_vanishes_in_mid_fetch_slows_nothing,
     a_server_that_dies_freezes_or_vanishes_in_mid_fetch_slows_nothing,
 };
-use lies::{
-    an_empty_password_is_never_sent, bytes_that_are_no_ldap_are_refused, harmless_oddities_are_read_right,
-    lists_that_say_they_are_not_whole_are_not_believed, servers_that_never_end_are_left,
-    silence_and_slowness_end_at_the_timeout,
-};
+use lies::{bytes_that_are_no_ldap_are_refused, lists_that_say_they_are_not_whole_are_not_believed};
+use odd::{an_empty_password_is_never_sent, harmless_oddities_are_read_right};
+use slow::{servers_that_never_end_are_left, silence_and_slowness_end_at_the_timeout};
 use tls::{
     a_certificate_that_is_not_in_order_is_refused, a_password_is_never_sent_in_clear,
     attacks_before_tls_reach_nothing,
