@@ -32,6 +32,8 @@ pub enum Step {
     Send(Vec<u8>),
     /// Sends them one by one, so long apart.
     Drip(Vec<u8>, Duration),
+    /// Says nothing for so long.
+    Pause(Duration),
     /// Sends them again and again, as long as somebody listens.
     Endless(Vec<u8>),
     /// Begins with TLS.
@@ -216,6 +218,7 @@ fn perform(step: Step, channel: &mut dyn Channel, stream: &TcpStream) -> io::Res
                 std::thread::sleep(pause);
             }
         }
+        Step::Pause(pause) => std::thread::sleep(pause),
         Step::Endless(bytes) => loop {
             channel.write_all(&bytes)?;
         },
