@@ -28,17 +28,19 @@ fn ldif() -> String {
     root + &folders.concat() + &entries.collect::<String>()
 }
 
-/// What a fetch by way of the proxy gives, and how many bytes of the server it took.
-fn fetched(proxy: &Proxy, fault: Fault) -> (Result<Fetched, FetchError>, u64) {
-    let config = format!(
+fn config(proxy: &Proxy) -> String {
+    format!(
         "[directory]\nkind = \"ldap\"\ntls = \"off\"\nuris = [\"ldap://{}\"]\nbind = \"anonymous\"\ntimeout = \"5s\"\n\
          [accounts]\nbase = \"ou=accounts,dc=x\"\n[groups]\nbase = \"ou=groups,dc=x\"\n[people]\nbase = \"ou=people,dc=x\"\n\
          [[access]]\naccounts = [\"*\"]\nroles = []\n",
         proxy.address()
-    );
+    )
+}
+
+/// What a fetch by way of the proxy gives, and how many bytes of the server it took.
+fn fetched(proxy: &Proxy, config: &Config, fault: Fault) -> (Result<Fetched, FetchError>, u64) {
     proxy.set(fault);
-    let config = Config::parse(&config).unwrap();
-    let found = fetch(&config, None, Instant::now() + Duration::from_secs(20));
+    let found = fetch(config, None, Instant::now() + Duration::from_secs(20));
     (found, proxy.passed())
 }
 
@@ -47,16 +49,17 @@ fn a_directory_is_read_whole_or_not_at_all_wherever_the_connection_breaks() {
     let tree = Tree::parse(&ldif(), Flavour::Posix);
     let evil = Evil::start("127.0.0.1:0", tree, Greeting::Plain(None)).unwrap();
     let proxy = Proxy::start("127.0.0.1:0", &evil.address().to_string()).unwrap();
-    let (whole, size) = fetched(&proxy, Fault::None);
+    let config = Config::parse(&config(&proxy)).unwrap();
+    let (whole, size) = fetched(&proxy, &config, Fault::None);
     let whole = whole.unwrap();
     let entries = [&whole.accounts, &whole.groups, &whole.people].map(Vec::len);
     assert_eq!(entries, [ENTRIES as usize; 3]);
     assert!(size > 25 << 10, "{size} bytes");
     let last = (size.saturating_sub(64)..size).step_by(7);
     for cut in (0..size).step_by(64).chain(last) {
-        let (found, passed) = fetched(&proxy, Fault::Cut(cut));
+        let (found, passed) = fetched(&proxy, &config, Fault::Cut(cut));
         assert!(found.is_err(), "a directory after {cut} of {size} bytes");
         assert!(passed <= cut, "{passed} bytes passed, {cut} were allowed");
     }
-    assert_eq!(fetched(&proxy, Fault::Cut(size)).0, Ok(whole));
+    assert_eq!(fetched(&proxy, &config, Fault::Cut(size)).0, Ok(whole));
 }
