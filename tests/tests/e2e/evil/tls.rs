@@ -34,7 +34,7 @@ pub(super) fn protect(certificate: &str, key: &str) -> Outcome<Arc<Protect>> {
 pub(super) fn make_authority(world: &World) -> Outcome {
     let hosts = std::fs::read_to_string("/etc/hosts")?;
     world.write("/etc/hosts", 0o644, format!("{hosts}127.0.0.1 {NAME}\n"))?;
-    make_certificates(world, HOME, NAME)
+    make_certificates(world, HOME, &[NAME])
 }
 
 /// A server of the kind "ldap" by name, with its authority in `ca_file`.
@@ -229,7 +229,7 @@ pub(super) fn a_certificate_that_is_not_in_order_is_refused(world: &mut World) -
         start(world, "ldaps", "ldaps", || Ok(Greeting::Tls(protect("server.pem", "server.key")?)))?;
     issue("othername", "other.example.com", "30")?;
     issue("expired", NAME, "-1")?;
-    make_certificates(world, &format!("{HOME}/other"), NAME)?;
+    make_certificates(world, &format!("{HOME}/other"), &[NAME])?;
     let alone = "req -x509 -key server.key -days 30 -subj /CN=evil.example.com -addext subjectAltName=DNS:evil.example.com -out alone.pem";
     let words: Vec<&str> = alone.split(' ').collect();
     Program::new("openssl").args(&words).dir(HOME).run()?.expect_ok()?;
