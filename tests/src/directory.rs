@@ -1,14 +1,17 @@
 //! A directory as text: the example of `conf/`, changed as a test needs it.
 
-use crate::failure::{Failure, Outcome};
+use std::fs;
+
+use crate::failure::{Context, Failure, Outcome, require};
 use crate::keys::Key;
+use crate::ldif::{line, unescaped};
 
 /// The suffix of the example.
 pub const BASE: &str = "dc=example,dc=com";
 const EXAMPLE: &str = include_str!("../../conf/directory.ldif");
 
 /// Entries in LDIF, in the order they are written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Directory {
     entries: Vec<Entry>,
 }
@@ -112,22 +115,45 @@ impl Directory {
         Ok(())
     }
 
+    /// Adds an entry with these attributes and values; it must not be there.
+    pub fn add(&mut self, dn: &str, values: &[(&str, String)]) -> Outcome {
+        require(self.entry(dn).is_err(), || format!("the directory of this test has {dn} already"))?;
+        let lines = values.iter().map(|(attribute, value)| line(attribute, value)).collect();
+        self.entries.push(Entry { dn: dn.to_owned(), lines });
+        Ok(())
+    }
+
+    /// Gives an entry another name; the old one is no value of it any more.
+    pub fn rename(&mut self, dn: &str, rdn: &str, superior: &str) -> Outcome {
+        let (attribute, value) = rdn.split_once('=').ok_or_else(|| Failure::new(format!("no RDN: {rdn}")))?;
+        let entry = self.entry(dn)?;
+        entry.dn = format!("{rdn},{superior}");
+        entry.forget(attribute);
+        entry.lines.push(line(attribute, &unescaped(value)));
+        Ok(())
+    }
+
+    /// Gives an entry these values of an attribute and no others.
+    pub fn set_values(&mut self, dn: &str, attribute: &str, values: &[String]) -> Outcome {
+        let entry = self.entry(dn)?;
+        entry.forget(attribute);
+        entry.lines.extend(values.iter().map(|value| line(attribute, value)));
+        Ok(())
+    }
+
     /// Adds a line `attribute: value` to an entry.
     pub fn add_value(&mut self, dn: &str, attribute: &str, value: &str) -> Outcome {
-        self.entry(dn)?.lines.push(format!("{attribute}: {value}"));
+        self.entry(dn)?.lines.push(line(attribute, value));
         Ok(())
     }
 
     /// Takes every `attribute: value` out of an entry; it must have been there.
     pub fn remove_value(&mut self, dn: &str, attribute: &str, value: &str) -> Outcome {
-        let line = format!("{attribute}: {value}");
+        let line = line(attribute, value);
         let entry = self.entry(dn)?;
         let before = entry.lines.len();
         entry.lines.retain(|known| *known != line);
-        if entry.lines.len() == before {
-            return Err(Failure::new(format!("{dn} has no {line:?}")));
-        }
-        Ok(())
+        require(entry.lines.len() < before, || format!("{dn} has no {line:?}"))
     }
 
     /// Makes a person a member of a group.
@@ -145,10 +171,26 @@ impl Directory {
         self.entries.iter().map(|entry| entry.text(schema)).collect::<Vec<_>>().join("\n")
     }
 
-    fn entry(&mut self, dn: &str) -> Outcome<&mut Entry> {
-        let found = self.entries.iter_mut().find(|entry| entry.dn == dn);
-        found.ok_or_else(|| Failure::new(format!("the directory of this test has no {dn}")))
+    /// One entry as LDIF.
+    pub fn entry_text(&self, dn: &str) -> Outcome<String> {
+        let found = self.entries.iter().find(|entry| entry.dn == dn);
+        found.map(|entry| entry.text(Schema::Rfc2307bis)).ok_or_else(|| absent(dn))
     }
+
+    /// Puts the LDIF text in the place of a file, in one step.
+    pub fn write(&self, path: &str) -> Outcome {
+        let fresh = format!("{path}.new");
+        fs::write(&fresh, self.text(Schema::Rfc2307bis)).doing(format!("write {fresh}"))?;
+        fs::rename(fresh, path).doing(format!("replace {path}"))
+    }
+
+    fn entry(&mut self, dn: &str) -> Outcome<&mut Entry> {
+        self.entries.iter_mut().find(|entry| entry.dn == dn).ok_or_else(|| absent(dn))
+    }
+}
+
+fn absent(dn: &str) -> Failure {
+    Failure::new(format!("the directory of this test has no {dn}"))
 }
 
 impl Entry {
@@ -169,7 +211,13 @@ impl Entry {
             Schema::Rfc2307 => as_rfc2307(line),
         });
         let body: String = lines.map(|line| format!("{line}\n")).collect();
-        format!("dn: {}\n{body}", self.dn)
+        format!("{}\n{body}", line("dn", &self.dn))
+    }
+
+    fn forget(&mut self, attribute: &str) {
+        let of_it =
+            |line: &str| line.split(':').next().is_some_and(|name| name.eq_ignore_ascii_case(attribute));
+        self.lines.retain(|line| !of_it(line));
     }
 }
 
@@ -206,5 +254,19 @@ mod tests {
         assert!(!directory.text(Schema::Rfc2307).contains("memberUid: bob"));
         assert!(directory.text(Schema::Rfc2307).contains("memberUid: alice"));
         assert!(directory.leave("bob", "application").is_err());
+    }
+
+    #[test]
+    fn an_entry_is_added_changed_and_renamed_as_a_server_would_do_it() {
+        let mut directory = Directory::default();
+        let values = [("uid", "dora".to_owned()), ("sn", "D".to_owned()), ("cn", "D\u{f6}ra".to_owned())];
+        directory.add("uid=dora,ou=people", &values).unwrap();
+        assert!(directory.add("uid=dora,ou=people", &values).is_err());
+        directory.add_value("uid=dora,ou=people", "mail", "a").unwrap();
+        directory.set_values("uid=dora,ou=people", "sn", &["E".into(), "F".into()]).unwrap();
+        directory.rename("uid=dora,ou=people", "uid=erin", "ou=staff").unwrap();
+        let text = directory.text(Schema::Rfc2307bis);
+        assert_eq!(text, "dn: uid=erin,ou=staff\ncn:: RMO2cmE=\nmail: a\nsn: E\nsn: F\nuid: erin\n");
+        assert!(directory.remove("uid=dora,ou=people").is_err());
     }
 }

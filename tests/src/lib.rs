@@ -4,6 +4,8 @@
 //! Nothing here is linked with svcauth: the tests drive what would be installed.
 
 pub mod artifacts;
+pub mod backend;
+pub mod clock;
 pub mod controllers;
 pub mod daemon;
 pub mod demo;
@@ -11,6 +13,7 @@ pub mod directory;
 pub mod evil;
 pub mod failure;
 pub mod keys;
+pub mod ldif;
 pub mod log;
 pub mod packages;
 pub mod program;

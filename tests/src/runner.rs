@@ -1,4 +1,5 @@
-//! Runs a table of cases, each in a world of its own, several at a time, and reports as cargo test does.
+//! Runs a table of cases, each in a world of its own or those that share one in turn, several worlds at a time, and
+//! reports as cargo test does.
 
 use std::collections::VecDeque;
 use std::process::{ExitCode, Stdio};
@@ -19,6 +20,9 @@ pub struct Case {
     pub name: &'static str,
     /// The test itself, run as root inside the world.
     pub run: fn(&mut World) -> Outcome,
+    /// Cases with the same word here follow each other in one world, because it takes long to build. The one after a
+    /// failure begins with a new one.
+    pub shares: Option<&'static str>,
 }
 
 /// A group of cases; the name of each begins with `theme::`.
@@ -27,13 +31,20 @@ macro_rules! cases {
     ($theme:literal: $($name:ident),+ $(,)?) => {
         /// The cases of this theme.
         pub(crate) const CASES: &[svcauth_tests::runner::Case] = &[
-            $(svcauth_tests::runner::Case { name: concat!($theme, "::", stringify!($name)), run: $name }),+
+            $(svcauth_tests::runner::Case {
+                name: concat!($theme, "::", stringify!($name)),
+                run: $name,
+                shares: None,
+            }),+
         ];
     };
 }
 
 /// How long one case may take before its world is ended. Generous: a slow machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Before the verdict about one case in the output of a world.
+const VERDICT: &str = "\u{1}verdict ";
 
 /// Cases of this theme run without svcauth: they prove the harness and need no build.
 const PLAIN: &str = "plain::";
@@ -57,6 +68,9 @@ struct Verdict {
     took: Duration,
 }
 
+/// Cases that follow each other in one world.
+type Batch = Vec<Case>;
+
 /// The whole of a test binary's main.
 pub fn main(cases: &[&[Case]]) -> ExitCode {
     let all: Vec<Case> = cases.iter().flat_map(|group| group.iter().copied()).collect();
@@ -73,20 +87,25 @@ pub fn main(cases: &[&[Case]]) -> ExitCode {
     }
 }
 
-/// Inside the world: the one case named.
+/// Inside the world: the cases named, in turn, up to the first that fails.
 fn body(all: &[Case], mut world: World, words: &[String]) -> ExitCode {
-    let wanted = words.first().map(String::as_str).unwrap_or_default();
-    let Some(case) = all.iter().find(|case| case.name == wanted) else {
-        say(&format!("no case {wanted:?}"));
-        return ExitCode::FAILURE;
-    };
-    match (case.run)(&mut world) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
+    for wanted in words {
+        let Some(case) = all.iter().find(|case| case.name == wanted) else {
+            say(&format!("no case {wanted:?}"));
+            return ExitCode::FAILURE;
+        };
+        let started = Instant::now();
+        let ended = (case.run)(&mut world);
+        if let Err(why) = &ended {
             say(&format!("{why}\n\nthe end of the auth log:\n{}", indent(&world.log().tail(40))));
-            ExitCode::FAILURE
+        }
+        let word = if ended.is_ok() { "ok" } else { "failed" };
+        say(&format!("{VERDICT}{word} {}", started.elapsed().as_millis()));
+        if ended.is_err() {
+            return ExitCode::FAILURE;
         }
     }
+    ExitCode::SUCCESS
 }
 
 fn run(all: &[Case], wish: &Wish) -> Outcome<bool> {
@@ -108,15 +127,15 @@ fn run(all: &[Case], wish: &Wish) -> Outcome<bool> {
 }
 
 fn run_all(chosen: &[Case], wish: &Wish, artifacts: Option<&Artifacts>) -> Vec<Verdict> {
-    let queue = Mutex::new(chosen.iter().copied().collect::<VecDeque<_>>());
+    let queue = Mutex::new(batches(chosen));
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..wish.threads() {
             let sender = sender.clone();
             scope.spawn(move || {
-                while let Some(case) = next() {
-                    let _ = sender.send(run_one(case, artifacts));
+                while let Some(batch) = next() {
+                    run_batch(&batch, artifacts, |verdict| drop(sender.send(verdict)));
                 }
             });
         }
@@ -125,17 +144,80 @@ fn run_all(chosen: &[Case], wish: &Wish, artifacts: Option<&Artifacts>) -> Vec<V
     })
 }
 
-fn run_one(case: Case, artifacts: Option<&Artifacts>) -> Verdict {
+/// What goes into one world, the longest first: it would be the last to end.
+fn batches(chosen: &[Case]) -> VecDeque<Batch> {
+    let mut shared: Vec<Batch> = Vec::new();
+    for case in chosen {
+        let same = |batch: &&mut Batch| {
+            case.shares.is_some() && batch.first().is_some_and(|first| first.shares == case.shares)
+        };
+        match shared.iter_mut().find(same) {
+            Some(batch) => batch.push(*case),
+            None => shared.push(vec![*case]),
+        }
+    }
+    shared.sort_by_key(|batch| std::cmp::Reverse(batch.len()));
+    shared.into()
+}
+
+/// Runs the cases of a batch in one world; after a failure the rest in a new one.
+fn run_batch(batch: &[Case], artifacts: Option<&Artifacts>, tell: impl Fn(Verdict)) {
+    let mut left = batch;
+    while !left.is_empty() {
+        let verdicts = run_world(left, artifacts);
+        left = left.get(verdicts.len()..).unwrap_or_default();
+        verdicts.into_iter().for_each(&tell);
+    }
+}
+
+/// One world: a verdict for each case up to the first that failed, and at least one.
+fn run_world(cases: &[Case], artifacts: Option<&Artifacts>) -> Vec<Verdict> {
     let started = Instant::now();
-    let ended = world::launch(artifacts, &[case.name]).and_then(|mut command| {
+    let names: Vec<&str> = cases.iter().map(|case| case.name).collect();
+    let ended = world::launch(artifacts, &names).and_then(|mut command| {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        Program::from_command(command, case.name).patience(PATIENCE).run()
+        let label = names.first().copied().unwrap_or_default();
+        Program::from_command(command, label).patience(PATIENCE).run()
     });
-    let (passed, output) = match ended {
-        Ok(ended) => (ended.ok(), format!("{}{}", ended.stdout, ended.stderr)),
-        Err(why) => (false, why.to_string()),
+    let (ok, output, errors) = match ended {
+        Ok(ended) => (ended.ok(), ended.stdout, ended.stderr),
+        // It shows what the world has said until then.
+        Err(why) => (false, why.to_string(), String::new()),
     };
-    Verdict { name: case.name, passed, output, took: started.elapsed() }
+    let (mut verdicts, rest) = verdicts(cases, &output);
+    let all_passed = verdicts.iter().all(|verdict| verdict.passed);
+    if let Some(case) = cases.get(verdicts.len()).filter(|_| all_passed) {
+        // The world ended or hung without a word about this one.
+        let output = rest + &errors;
+        verdicts.push(Verdict { name: case.name, passed: false, output, took: started.elapsed() });
+    } else if let Some(last) = verdicts.last_mut() {
+        last.passed &= ok;
+        last.output.push_str(&errors);
+    }
+    verdicts
+}
+
+/// The verdicts in what a world has said, in the order of the cases, and what it said behind the last one.
+fn verdicts(cases: &[Case], output: &str) -> (Vec<Verdict>, String) {
+    let (mut found, mut text) = (Vec::new(), String::new());
+    let mut cases = cases.iter();
+    for line in output.lines() {
+        let Some(verdict) = line.trim_start().strip_prefix(VERDICT) else {
+            text.push_str(line);
+            text.push('\n');
+            continue;
+        };
+        let (word, took) = verdict.split_once(' ').unwrap_or_default();
+        let took = Duration::from_millis(took.parse().unwrap_or(0));
+        let output = std::mem::take(&mut text);
+        found.extend(cases.next().map(|case| Verdict {
+            name: case.name,
+            passed: word == "ok",
+            output,
+            took,
+        }));
+    }
+    (found, text)
 }
 
 fn announce(verdict: &Verdict, wish: &Wish) {
@@ -226,6 +308,33 @@ mod tests {
         let one = wish(&["login::bob", "--exact", "--test-threads=1"]);
         assert!(one.wants("login::bob") && !one.wants("login::bobby"));
         assert_eq!(one.threads(), 1);
+    }
+
+    fn cases(shares: &[(&'static str, Option<&'static str>)]) -> Vec<Case> {
+        let case = |(name, shares): &(&'static str, Option<&'static str>)| Case {
+            name,
+            run: |_| Ok(()),
+            shares: *shares,
+        };
+        shares.iter().map(case).collect()
+    }
+
+    #[test]
+    fn cases_that_share_a_world_go_first_and_stay_in_order() {
+        let all = cases(&[("a", None), ("b1", Some("b")), ("c", None), ("b2", Some("b"))]);
+        let names = |batch: &Batch| batch.iter().map(|case| case.name).collect::<Vec<_>>();
+        let batches: Vec<Vec<&str>> = batches(&all).iter().map(names).collect();
+        assert_eq!(batches, [vec!["b1", "b2"], vec!["a"], vec!["c"]]);
+    }
+
+    #[test]
+    fn each_case_of_a_world_gets_its_own_words() {
+        let all = cases(&[("a", None), ("b", None), ("c", None)]);
+        let said = format!("one\n{VERDICT}ok 12\n    two\n    {VERDICT}failed 3\nthe end\n");
+        let (found, rest) = verdicts(&all, &said);
+        let seen: Vec<_> = found.iter().map(|v| (v.name, v.passed, v.output.as_str())).collect();
+        assert_eq!(seen, [("a", true, "one\n"), ("b", false, "    two\n")]);
+        assert_eq!((found[0].took, rest.as_str()), (Duration::from_millis(12), "the end\n"));
     }
 
     #[test]

@@ -154,6 +154,14 @@ impl Samba {
         Ok(found.ok() && found.stdout.contains("dn: "))
     }
 
+    /// The number of a group in its domain, the last part of its SID.
+    pub fn rid(&self, dn: &str) -> Outcome<u32> {
+        let shown = ldb("ldbsearch").args(&["-s", "base", "-b", dn, "objectSid"]).run()?.expect_ok()?;
+        let line = shown.stdout.lines().find_map(|line| line.strip_prefix("objectSid: S-"));
+        let rid = line.and_then(|sid| sid.rsplit('-').next()?.parse().ok());
+        rid.ok_or_else(|| Failure::new(format!("no SID of {dn}\n{}", shown.report())))
+    }
+
     /// Searches the controller as svcauth does; prints LDIF without comments.
     pub fn search(&self, args: &[&str]) -> Outcome<Ended> {
         ask("svcauth@example.com", SECRET, args)?.expect_ok()

@@ -29,6 +29,22 @@ attributetype ( 1.3.6.1.4.1.24552.500.1.1.1.13 NAME 'sshPublicKey'
 objectclass ( 1.3.6.1.4.1.24552.500.1.1.2.0 NAME 'ldapPublicKey' SUP top AUXILIARY MAY ( sshPublicKey $ uid ) )
 ";
 
+/// What a server does besides answering.
+#[derive(Debug, Clone, Copy)]
+pub struct Overlays {
+    /// Content synchronisation (RFC 4533).
+    pub push: bool,
+    /// Entries that go leave their groups, renamed ones keep them, and members say which those are.
+    pub references: bool,
+}
+
+impl Default for Overlays {
+    /// As most servers are set up.
+    fn default() -> Self {
+        Self { push: true, references: false }
+    }
+}
+
 /// A running slapd.
 #[derive(Debug)]
 pub struct Slapd {
@@ -38,13 +54,23 @@ pub struct Slapd {
 impl Slapd {
     /// Makes a server with these entries and starts it.
     pub fn start(world: &World, directory: &Directory, schema: Schema) -> Outcome<Self> {
+        Self::start_with(world, directory, schema, Overlays::default())
+    }
+
+    /// Makes a server with these entries that does these things besides, and starts it.
+    pub fn start_with(
+        world: &World,
+        directory: &Directory,
+        schema: Schema,
+        overlays: Overlays,
+    ) -> Outcome<Self> {
         fs::create_dir_all(format!("{HOME}/db"))?;
         ip(&["addr", "add", &format!("{ADDRESS}/32"), "dev", "lo"])?;
         let hosts = fs::read_to_string("/etc/hosts")?;
         world.write("/etc/hosts", 0o644, format!("{hosts}{ADDRESS} {NAME}\n"))?;
         make_certificates(world, HOME, &[NAME])?;
         write_schema(world, schema)?;
-        world.write(format!("{HOME}/slapd.conf"), 0o600, config(schema))?;
+        world.write(format!("{HOME}/slapd.conf"), 0o600, config(schema, overlays))?;
         world.write(format!("{HOME}/data.ldif"), 0o600, entries(directory, schema))?;
         let load =
             Program::new("slapadd").args(&["-q", "-f", "/run/world/slapd/slapd.conf", "-b", BASE, "-l"]);
@@ -167,7 +193,7 @@ fn entries(directory: &Directory, schema: Schema) -> String {
     )
 }
 
-fn config(schema: Schema) -> String {
+fn config(schema: Schema, overlays: Overlays) -> String {
     let nis = match schema {
         Schema::Rfc2307 => "/etc/ldap/schema/nis.schema",
         Schema::Rfc2307bis => "/run/world/slapd/rfc2307bis.schema",
@@ -175,7 +201,8 @@ fn config(schema: Schema) -> String {
     format!(
         "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\ninclude {nis}\n\
          include /etc/ldap/schema/inetorgperson.schema\ninclude {HOME}/key.schema\npidfile {HOME}/pid\n\
-         modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload syncprov\nmoduleload ppolicy\nloglevel 0\nthreads 4\n\
+         modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload syncprov\nmoduleload ppolicy\nmoduleload memberof\n\
+         moduleload refint\nloglevel 0\nthreads 4\n\
          TLSCACertificateFile {HOME}/ca.pem\nTLSCertificateFile {HOME}/server.pem\n\
          TLSCertificateKeyFile {HOME}/server.key\n\
          authz-regexp \"gidNumber=0\\\\+uidNumber=0,cn=peercred,cn=external,cn=auth\" \"cn=admin,{BASE}\"\n\
@@ -185,11 +212,20 @@ fn config(schema: Schema) -> String {
          limits dn.exact=\"cn=svcauth,ou=system,{BASE}\" size=unlimited time=unlimited\n\
          access to attrs=userPassword by anonymous auth by * none\n\
          access to * by dn.exact=\"cn=svcauth,ou=system,{BASE}\" read by * none\n\
-         index objectClass,uid,cn,uidNumber,gidNumber,memberUid,entryUUID,entryCSN eq\n\
-         overlay syncprov\nsyncprov-sessionlog 1000\n\
-         overlay ppolicy\n\
-         database monitor\naccess to * by dn.exact=\"cn=admin,{BASE}\" read by * none\n"
+         index objectClass,uid,cn,uidNumber,gidNumber,memberUid,entryUUID,entryCSN eq\n{}overlay ppolicy\n\
+         database monitor\naccess to * by dn.exact=\"cn=admin,{BASE}\" read by * none\n",
+        overlays.config()
     )
+}
+
+impl Overlays {
+    fn config(self) -> String {
+        let references = "overlay memberof\noverlay refint\nrefint_attributes member\n";
+        let push = "overlay syncprov\nsyncprov-sessionlog 1000\n";
+        [(self.references, references), (self.push, push)]
+            .map(|(wanted, lines)| if wanted { lines } else { "" })
+            .concat()
+    }
 }
 
 /// rfc2307bis differs from the distribution's nis.schema in that a group may be of another class first.

@@ -1,5 +1,6 @@
 //! What a test can do inside its world.
 
+use std::any::Any;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ pub struct World {
     artifacts: Artifacts,
     syslog: Option<Background>,
     log: AuthLog,
+    kept: Option<Box<dyn Any>>,
 }
 
 const SYSLOG: &str = r#"module(load="imuxsock" SysSock.Name="/dev/log" SysSock.RateLimit.Interval="0")
@@ -34,13 +36,23 @@ impl World {
     pub(super) fn open(artifacts: Artifacts) -> Outcome<Self> {
         local::keep_system_entries()?;
         let log = AuthLog::at("/var/log/auth.log");
-        let mut world = Self { artifacts, syslog: None, log };
+        let mut world = Self { artifacts, syslog: None, log, kept: None };
         world.write("/etc/nsswitch.conf", 0o644, NSSWITCH)?;
         world.write("/etc/hosts", 0o644, "127.0.0.1 localhost web1 web1.example.com\n::1 localhost\n")?;
         world.write("/run/world/rsyslog.conf", 0o644, SYSLOG)?;
         let _ = fs::remove_file("/var/log/auth.log");
         world.start_syslog()?;
         Ok(world)
+    }
+
+    /// Keeps what one case has set up for the next one of this world.
+    pub fn keep<T: Any>(&mut self, thing: T) {
+        self.kept = Some(Box::new(thing));
+    }
+
+    /// What the case before has kept, if there was one.
+    pub fn take_kept<T: Any>(&mut self) -> Option<T> {
+        self.kept.take()?.downcast().ok().map(|thing| *thing)
     }
 
     /// What cargo built.

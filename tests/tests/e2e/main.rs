@@ -9,6 +9,7 @@ mod certificates;
 mod cli;
 mod damage;
 mod evil;
+mod everywhere;
 mod host;
 mod hostile;
 mod login;
@@ -25,7 +26,8 @@ mod su_sudo;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    svcauth_tests::runner::main(&[
+    let everywhere = everywhere::CASES.iter().copied();
+    let others = [
         plain::CASES,
         login::CASES,
         certificates::CASES,
@@ -43,5 +45,6 @@ fn main() -> ExitCode {
         sid::CASES,
         state::CASES,
         evil::CASES,
-    ])
+    ];
+    svcauth_tests::runner::main(&everywhere.chain(others).collect::<Vec<_>>())
 }

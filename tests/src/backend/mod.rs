@@ -1,0 +1,412 @@
+//! One directory in words that every kind of server understands: a scenario that is written once runs on all of them.
+//!
+//! Here: what an administrator of the directory does, in the schema and with the tool of each kind. Never here: what
+//! svcauth makes of it.
+
+mod change;
+mod dialect;
+
+use std::collections::BTreeMap;
+
+use crate::directory::{BASE, Directory, Schema};
+use crate::failure::{Failure, Outcome};
+use crate::keys::Key;
+use crate::ldif::escaped;
+use crate::samba::{self, Samba};
+use crate::site::{LDIF, Site};
+use crate::slapd::{Overlays, Slapd};
+use crate::world::World;
+
+use self::change::Change;
+
+/// Which directory it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The LDIF file of `kind = "ldif"`.
+    Ldif,
+    /// slapd with the schema of RFC 2307: `memberUid`. Sends changes by itself.
+    Rfc2307,
+    /// slapd with rfc2307bis: `member`; the server keeps its groups in order (refint, memberof). Sends changes by itself.
+    Rfc2307bis,
+    /// slapd with rfc2307bis that does neither.
+    Polled,
+    /// A Samba domain controller.
+    Ad,
+}
+
+/// An entry by the name that people use: of a person the login.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Who {
+    /// A managed account.
+    Account(String),
+    /// A group.
+    Group(String),
+    /// A person.
+    Person(String),
+}
+
+/// What the directory says about the use of an account or of a person. Times are seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing against it.
+    Usable,
+    /// Switched off by an administrator.
+    Disabled,
+    /// Not to be used from this time on; where the schema counts days, from the beginning of the day it is in.
+    ExpiresAt(u64),
+    /// Locked out at this time.
+    LockedSince(u64),
+}
+
+/// A part of an entry that every schema has, by whatever name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// `uidNumber`
+    Uid,
+    /// `gidNumber`
+    Gid,
+    /// The home folder.
+    Home,
+    /// The login shell.
+    Shell,
+    /// The description in passwd.
+    Gecos,
+}
+
+/// The directory of a world.
+#[derive(Debug)]
+pub struct Backend {
+    kind: Kind,
+    server: Server,
+    /// Where each entry is.
+    places: BTreeMap<Who, String>,
+    /// Whom each group lists.
+    members: BTreeMap<String, Vec<Who>>,
+    /// How many entries were made.
+    serial: u32,
+}
+
+#[derive(Debug)]
+enum Server {
+    File(Directory),
+    Slapd(Slapd),
+    Samba(Samba),
+}
+
+/// A managed account.
+pub fn account(name: &str) -> Who {
+    Who::Account(name.to_owned())
+}
+
+/// A group.
+pub fn group(name: &str) -> Who {
+    Who::Group(name.to_owned())
+}
+
+/// A person.
+pub fn person(login: &str) -> Who {
+    Who::Person(login.to_owned())
+}
+
+impl Who {
+    /// The name by itself.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Account(name) | Self::Group(name) | Self::Person(name) => name,
+        }
+    }
+
+    fn called(&self, name: &str) -> Self {
+        match self {
+            Self::Account(_) => account(name),
+            Self::Group(_) => group(name),
+            Self::Person(_) => person(name),
+        }
+    }
+}
+
+impl Backend {
+    /// Makes the directory of the example with the keys of alice, bob and carol, and points the site at it.
+    pub fn start(world: &World, kind: Kind, people: &[(&str, &Key)], site: &mut Site) -> Outcome<Self> {
+        let mut directory = Directory::example();
+        people.iter().try_for_each(|(login, key)| directory.key(login, key))?;
+        let overlays = Overlays { push: kind != Kind::Polled, references: kind == Kind::Rfc2307bis };
+        let slapd = |schema| Slapd::start_with(world, &directory, schema, overlays).map(Server::Slapd);
+        let server = match kind {
+            Kind::Ldif => Server::File(directory),
+            Kind::Rfc2307 => slapd(Schema::Rfc2307)?,
+            Kind::Rfc2307bis | Kind::Polled => slapd(Schema::Rfc2307bis)?,
+            Kind::Ad => Server::Samba(Samba::start(world, &samba::example(people, ""))?),
+        };
+        match kind {
+            Kind::Ldif => {}
+            Kind::Rfc2307 | Kind::Rfc2307bis | Kind::Polled => Slapd::serve(world, site)?,
+            Kind::Ad => Samba::serve(world, site)?,
+        }
+        let known =
+            [account("deployer"), group("application"), person("alice"), person("bob"), person("carol")];
+        let places = known.map(|who| (who.clone(), kind.first_place(&who)));
+        let members = BTreeMap::from([("application".to_owned(), vec![person("alice"), person("bob")])]);
+        let mut backend = Self { kind, server, places: places.into(), members, serial: 0 };
+        for unit in ["ou=staff,ou=people", "ou=leavers"] {
+            backend.unit(unit)?;
+        }
+        Ok(backend)
+    }
+
+    /// Which directory it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn unit(&mut self, rdns: &str) -> Outcome {
+        let dn = format!("{rdns},{BASE}");
+        self.apply(&[Change::Add { dn, values: vec![("objectClass", "organizationalUnit".to_owned())] }])
+    }
+
+    /// Adds an account; the ids are written as they are.
+    pub fn account(&mut self, name: &str, uid: &str, gid: &str) -> Outcome {
+        self.add(&account(name), name, None, |kind| kind.account_values(name, uid, gid))
+    }
+
+    /// Adds an account under another name than its own: `called` is the name of the entry, and the one to use here.
+    pub fn account_called(&mut self, called: &str, name: &str, uid: &str, gid: &str) -> Outcome {
+        self.add(&account(called), name, Some(called), |kind| kind.account_values(name, uid, gid))
+    }
+
+    /// Adds a person with these keys.
+    pub fn person(&mut self, login: &str, keys: &[&Key]) -> Outcome {
+        self.add(&person(login), login, None, |kind| kind.person_values(login, keys))
+    }
+
+    /// Adds a person whose entry has a name of its own.
+    pub fn person_called(&mut self, login: &str, called: &str, keys: &[&Key]) -> Outcome {
+        self.add(&person(login), login, Some(called), |kind| kind.person_values(login, keys))
+    }
+
+    /// Adds a group with a gid and members.
+    pub fn group(&mut self, name: &str, gid: u32, members: &[Who]) -> Outcome {
+        self.add(&group(name), name, None, |kind| kind.group_values(name, gid))?;
+        members.iter().try_for_each(|member| self.join(member, name))
+    }
+
+    fn add(
+        &mut self,
+        who: &Who,
+        name: &str,
+        called: Option<&str>,
+        values: impl Fn(Kind) -> Vec<(&'static str, String)>,
+    ) -> Outcome {
+        let kind = self.kind;
+        let dn = match called {
+            Some(called) => format!("cn={},{}", escaped(called), kind.unit_of(who)),
+            None => kind.first_place(who),
+        };
+        let mut values = values(kind);
+        // The common name must be there anyway; where it is the name of the entry it is that name.
+        let common = called.map_or_else(|| name.to_owned(), str::to_owned);
+        if kind != Kind::Ad {
+            values.push(("cn", common));
+        }
+        self.serial += 1;
+        if kind == Kind::Ldif {
+            values.push(("entryUUID", format!("5b2b1a9a-3c4d-103e-8f00-{:012}", self.serial)));
+        }
+        self.apply(&[Change::Add { dn: dn.clone(), values }])?;
+        self.places.insert(who.clone(), dn);
+        Ok(())
+    }
+
+    /// Puts a member into a group. RFC 2307 has names of users there and nothing else; a group becomes such a name.
+    pub fn join(&mut self, member: &Who, into: &str) -> Outcome {
+        let (dn, attribute, value) = (self.place(&group(into))?, self.kind.member(), self.listed_as(member)?);
+        self.apply(&[Change::Put { dn, attribute, value }])?;
+        self.members.entry(into.to_owned()).or_default().push(member.clone());
+        Ok(())
+    }
+
+    /// Takes a member out of a group.
+    pub fn leave(&mut self, member: &Who, from: &str) -> Outcome {
+        let (dn, attribute, value) = (self.place(&group(from))?, self.kind.member(), self.listed_as(member)?);
+        self.apply(&[Change::Take { dn, attribute, value }])?;
+        self.members.entry(from.to_owned()).or_default().retain(|known| known != member);
+        Ok(())
+    }
+
+    /// Says something about the use of an account or a person, in place of what was said before.
+    pub fn set_state(&mut self, who: &Who, state: State) -> Outcome {
+        let dn = self.place(who)?;
+        let set = |(attribute, values)| Change::Set { dn: dn.clone(), attribute, values };
+        let changes: Vec<Change> = self.kind.state_values(state).into_iter().map(set).collect();
+        self.apply(&changes)
+    }
+
+    /// Locks a person out as the directory itself does it: by wrong passwords, where it has passwords.
+    pub fn lock_out(&mut self, login: &str) -> Outcome {
+        let dn = self.place(&person(login))?;
+        match &self.server {
+            Server::Slapd(slapd) => slapd.lock_out(&dn),
+            Server::Samba(samba) => samba.lock_out(login),
+            Server::File(_) => self.set_state(&person(login), State::LockedSince(crate::clock::now())),
+        }
+    }
+
+    /// Puts another value in the place of one.
+    pub fn set(&mut self, who: &Who, field: Field, value: &str) -> Outcome {
+        let (dn, attribute) = (self.place(who)?, self.kind.field(field));
+        self.apply(&[Change::Set { dn, attribute, values: vec![value.to_owned()] }])
+    }
+
+    /// Gives a person these keys in place of those they had.
+    pub fn set_keys(&mut self, login: &str, keys: &[&Key]) -> Outcome {
+        let (dn, attribute) = (self.place(&person(login))?, self.kind.key());
+        let values = keys.iter().map(|key| self.kind.key_value(key)).collect();
+        self.apply(&[Change::Set { dn, attribute, values }])
+    }
+
+    /// Gives an entry another name. Groups name it by the new one afterwards: the server or, where it does not, the
+    /// administrator sees to that.
+    pub fn rename(&mut self, who: &Who, name: &str) -> Outcome {
+        let old = self.place(who)?;
+        let (_, superior) = parent(&old)?;
+        let new = who.called(name);
+        self.relocate(who, &new, &self.kind.rdn(&new), superior)
+    }
+
+    /// Moves a person to another part of the tree: `ou=people`, or below it `ou=staff,ou=people`, or out of it to
+    /// `ou=leavers`.
+    pub fn move_to(&mut self, who: &Who, unit: &str) -> Outcome {
+        let old = self.place(who)?;
+        let (rdn, _) = parent(&old)?;
+        self.relocate(who, who, rdn, &format!("{unit},{BASE}"))
+    }
+
+    fn relocate(&mut self, who: &Who, new: &Who, rdn: &str, superior: &str) -> Outcome {
+        let (old_dn, old_value) = (self.place(who)?, self.listed_as(who)?);
+        let (dn, fresh) = (old_dn.clone(), format!("{rdn},{superior}"));
+        let mut changes = vec![Change::Move { dn, rdn: rdn.to_owned(), superior: superior.to_owned() }];
+        if let (Kind::Ad, true) = (self.kind, who != new) {
+            let (dn, values) = (fresh.clone(), vec![new.name().to_owned()]);
+            changes.push(Change::Set { dn, attribute: "sAMAccountName", values });
+        }
+        self.apply(&changes)?;
+        self.places.remove(who);
+        self.places.insert(new.clone(), fresh);
+        if let (Who::Group(old), Who::Group(new)) = (who, new) {
+            let listed = self.members.remove(old).unwrap_or_default();
+            self.members.insert(new.clone(), listed);
+        }
+        self.rename_member(who, new, &old_value)
+    }
+
+    fn rename_member(&mut self, who: &Who, new: &Who, old_value: &str) -> Outcome {
+        let value = self.listed_as(new)?;
+        let mut changes = Vec::new();
+        for (name, listed) in &mut self.members {
+            for member in listed.iter_mut().filter(|member| *member == who) {
+                *member = new.clone();
+                let dn = self.places.get(&group(name)).cloned().unwrap_or_default();
+                let attribute = self.kind.member();
+                changes.push(Change::Take { dn: dn.clone(), attribute, value: old_value.to_owned() });
+                changes.push(Change::Put { dn, attribute, value: value.clone() });
+            }
+        }
+        match self.kind.keeps_groups_in_order() {
+            true => self.wait_until_no_group_lists(old_value),
+            false if old_value == value => Ok(()),
+            false => self.apply(&changes),
+        }
+    }
+
+    /// Makes a group, which the person is a member of, the primary one: it lists them no more, the person's entry has its
+    /// number. What a number means is for the kind of directory to say.
+    pub fn make_primary(&mut self, login: &str, name: &str, gid: u32) -> Outcome {
+        let (dn, place) = (self.place(&person(login))?, self.place(&group(name))?);
+        let number = match &self.server {
+            Server::Samba(samba) => samba.rid(&place)?,
+            Server::File(_) | Server::Slapd(_) => gid,
+        };
+        let (attribute, values) = (self.kind.primary(), vec![number.to_string()]);
+        self.apply(&[Change::Set { dn, attribute, values }])?;
+        if self.kind.has_primary_groups() {
+            self.members.entry(name.to_owned()).or_default().retain(|member| *member != person(login));
+            return Ok(());
+        }
+        self.leave(&person(login), name)
+    }
+
+    /// Deletes an entry. Whether groups go on listing it depends on the directory: see [`Backend::lists`].
+    pub fn remove(&mut self, who: &Who) -> Outcome {
+        let (dn, value) = (self.place(who)?, self.listed_as(who)?);
+        self.apply(&[Change::Remove { dn }])?;
+        self.places.remove(who);
+        if let Who::Group(name) = who {
+            self.members.remove(name);
+        }
+        if self.kind.keeps_groups_in_order() {
+            self.members.values_mut().for_each(|listed| listed.retain(|member| member != who));
+            self.wait_until_no_group_lists(&value)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the directory itself lists somebody in a group, be the entry there or not.
+    pub fn lists(&self, into: &str, member: &Who) -> Outcome<bool> {
+        let value = self.places.get(member).cloned().unwrap_or_else(|| self.kind.first_place(member));
+        let value = if self.kind == Kind::Rfc2307 { member.name().to_owned() } else { value };
+        let line = format!("\n{}: {value}\n", self.kind.member()).to_ascii_lowercase();
+        let dn = self.place(&group(into))?;
+        let base = ["-o", "ldif-wrap=no", "-s", "base", "-b", &dn, "(objectClass=*)", self.kind.member()];
+        let shown = match &self.server {
+            Server::File(directory) => directory.entry_text(&dn)?,
+            Server::Slapd(slapd) => slapd.search(&base)?.stdout,
+            Server::Samba(samba) => samba.search(&base)?.stdout,
+        };
+        Ok(shown.to_ascii_lowercase().contains(&line))
+    }
+
+    /// slapd corrects its groups shortly after it has answered.
+    fn wait_until_no_group_lists(&self, value: &str) -> Outcome {
+        let Server::Slapd(slapd) = &self.server else {
+            return Ok(());
+        };
+        let (unit, filter) = (format!("ou=groups,{BASE}"), format!("(member={value})"));
+        let patience = std::time::Duration::from_secs(5);
+        crate::program::wait_until("the server to correct its groups", patience, || {
+            let found = slapd.search(&["-b", &unit, &filter, "dn"]).ok()?;
+            found.stdout.trim().is_empty().then_some(())
+        })
+    }
+
+    fn listed_as(&self, member: &Who) -> Outcome<String> {
+        match self.kind {
+            Kind::Rfc2307 => Ok(member.name().to_owned()),
+            _ => self.place(member),
+        }
+    }
+
+    fn place(&self, who: &Who) -> Outcome<String> {
+        let known = self.places.get(who).cloned();
+        known.ok_or_else(|| Failure::new(format!("the directory of this test has no {who:?}")))
+    }
+
+    fn apply(&mut self, changes: &[Change]) -> Outcome {
+        let ldif: String = changes.iter().map(Change::ldif).collect();
+        match &mut self.server {
+            Server::File(directory) => {
+                changes.iter().try_for_each(|change| change.apply(directory))?;
+                directory.write(LDIF)
+            }
+            Server::Slapd(slapd) => slapd.modify(&ldif),
+            Server::Samba(samba) => samba.modify(&ldif),
+        }
+    }
+}
+
+/// The first name of a DN, and the rest.
+fn parent(dn: &str) -> Outcome<(&str, &str)> {
+    let bare = |at: &usize| !dn.get(..*at).unwrap_or_default().ends_with('\\');
+    let comma = dn.match_indices(',').map(|(at, _)| at).find(bare);
+    let parts = comma.and_then(|at| Some((dn.get(..at)?, dn.get(at + 1..)?)));
+    parts.ok_or_else(|| Failure::new(format!("{dn:?} has no parent")))
+}
