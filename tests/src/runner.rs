@@ -40,8 +40,10 @@ macro_rules! cases {
     };
 }
 
-/// How long one case may take before its world is ended. Generous: a slow machine is no failure.
+/// How long one case may take before its world is ended, and each one more in the same world. Generous: a slow machine
+/// is no failure.
 const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE_MORE: Duration = Duration::from_secs(60);
 
 /// Before the verdict about one case in the output of a world.
 const VERDICT: &str = "\u{1}verdict ";
@@ -177,7 +179,8 @@ fn run_world(cases: &[Case], artifacts: Option<&Artifacts>) -> Vec<Verdict> {
     let ended = world::launch(artifacts, &names).and_then(|mut command| {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let label = names.first().copied().unwrap_or_default();
-        Program::from_command(command, label).patience(PATIENCE).run()
+        let more = u32::try_from(names.len().saturating_sub(1)).unwrap_or(0);
+        Program::from_command(command, label).patience(PATIENCE + PATIENCE_MORE * more).run()
     });
     let (ok, output, errors) = match ended {
         Ok(ended) => (ended.ok(), ended.stdout, ended.stderr),

@@ -17,6 +17,8 @@ const HOME: &str = "/run/world/samba";
 pub(crate) const SAM: &str = "/run/world/samba/private/sam.ldb";
 /// The address of the controller, in the world alone.
 pub(crate) const ADDRESS: &str = "10.77.0.2";
+/// Where the system itself may change it while the controller runs.
+const LDAPI: &str = "ldapi://%2Frun%2Fworld%2Fsamba%2Fprivate%2Fldap_priv%2Fldapi";
 const NAME: &str = "dc1.example.com";
 /// The suffix of the domain.
 pub const DOMAIN: &str = "DC=example,DC=com";
@@ -103,7 +105,8 @@ impl Samba {
         provision()?;
         world.write("/etc/samba/smb.conf", 0o644, config())?;
         make_certificates(world, HOME, &[NAME, "dc2.example.com"])?;
-        ldb("ldbadd")
+        ldb("ldbadd", SAM)
+            .args(&["-o", "batch_mode:1"])
             .input(ldif)
             .patience(Duration::from_secs(120))
             .run()?
@@ -143,20 +146,21 @@ impl Samba {
         )
     }
 
-    /// Applies changes in LDIF to the controller's database, as the system itself.
+    /// Applies changes in LDIF, as the system itself.
     pub fn modify(&self, ldif: &str) -> Outcome {
-        ldb("ldbmodify").input(ldif).run()?.expect_ok().map(drop)
+        ldb("ldbmodify", LDAPI).input(ldif).run()?.expect_ok().map(drop)
     }
 
     /// Whether the database has an entry of this name.
     pub fn knows(&self, dn: &str) -> Outcome<bool> {
-        let found = ldb("ldbsearch").args(&["-s", "base", "-b", dn, "dn"]).run()?;
+        let found = ldb("ldbsearch", LDAPI).args(&["-s", "base", "-b", dn, "dn"]).run()?;
         Ok(found.ok() && found.stdout.contains("dn: "))
     }
 
     /// The number of a group in its domain, the last part of its SID.
     pub fn rid(&self, dn: &str) -> Outcome<u32> {
-        let shown = ldb("ldbsearch").args(&["-s", "base", "-b", dn, "objectSid"]).run()?.expect_ok()?;
+        let shown =
+            ldb("ldbsearch", LDAPI).args(&["-s", "base", "-b", dn, "objectSid"]).run()?.expect_ok()?;
         let line = shown.stdout.lines().find_map(|line| line.strip_prefix("objectSid: S-"));
         let rid = line.and_then(|sid| sid.rsplit('-').next()?.parse().ok());
         rid.ok_or_else(|| Failure::new(format!("no SID of {dn}\n{}", shown.report())))
@@ -231,11 +235,11 @@ fn set_password(login: &str, password: &str) -> Outcome {
     tool.arg(format!("--newpassword={password}")).arg("-H").arg(SAM).run()?.expect_ok().map(drop)
 }
 
-/// A program of ldb on the controller's own database, with Samba's modules.
-fn ldb(name: &str) -> Program {
+/// A program of ldb as the system itself, on the controller's database or through the running controller.
+fn ldb(name: &str, database: &str) -> Program {
     let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
     let modules = folders.map(|folder| folder.path().join("samba/ldb")).find(|path| path.is_dir());
-    let program = Program::new(name).args(&["-H", SAM]);
+    let program = Program::new(name).args(&["-H", database]);
     match modules {
         Some(path) => program.env("LDB_MODULES_PATH", path),
         None => program,

@@ -5,6 +5,7 @@
 
 mod change;
 mod dialect;
+mod moves;
 
 use std::collections::BTreeMap;
 
@@ -186,8 +187,12 @@ impl Backend {
 
     /// Adds a group with a gid and members.
     pub fn group(&mut self, name: &str, gid: u32, members: &[Who]) -> Outcome {
-        self.add(&group(name), name, None, |kind| kind.group_values(name, gid))?;
-        members.iter().try_for_each(|member| self.join(member, name))
+        let kind = self.kind;
+        let listed = members.iter().map(|member| Ok((kind.member(), self.listed_as(member)?)));
+        let listed = listed.collect::<Outcome<Vec<_>>>()?;
+        self.add(&group(name), name, None, |kind| [kind.group_values(name, gid), listed.clone()].concat())?;
+        self.members.insert(name.to_owned(), members.to_vec());
+        Ok(())
     }
 
     fn add(
@@ -264,60 +269,6 @@ impl Backend {
         self.apply(&[Change::Set { dn, attribute, values }])
     }
 
-    /// Gives an entry another name. Groups name it by the new one afterwards: the server or, where it does not, the
-    /// administrator sees to that.
-    pub fn rename(&mut self, who: &Who, name: &str) -> Outcome {
-        let old = self.place(who)?;
-        let (_, superior) = parent(&old)?;
-        let new = who.called(name);
-        self.relocate(who, &new, &self.kind.rdn(&new), superior)
-    }
-
-    /// Moves a person to another part of the tree: `ou=people`, or below it `ou=staff,ou=people`, or out of it to
-    /// `ou=leavers`.
-    pub fn move_to(&mut self, who: &Who, unit: &str) -> Outcome {
-        let old = self.place(who)?;
-        let (rdn, _) = parent(&old)?;
-        self.relocate(who, who, rdn, &format!("{unit},{BASE}"))
-    }
-
-    fn relocate(&mut self, who: &Who, new: &Who, rdn: &str, superior: &str) -> Outcome {
-        let (old_dn, old_value) = (self.place(who)?, self.listed_as(who)?);
-        let (dn, fresh) = (old_dn.clone(), format!("{rdn},{superior}"));
-        let mut changes = vec![Change::Move { dn, rdn: rdn.to_owned(), superior: superior.to_owned() }];
-        if let (Kind::Ad, true) = (self.kind, who != new) {
-            let (dn, values) = (fresh.clone(), vec![new.name().to_owned()]);
-            changes.push(Change::Set { dn, attribute: "sAMAccountName", values });
-        }
-        self.apply(&changes)?;
-        self.places.remove(who);
-        self.places.insert(new.clone(), fresh);
-        if let (Who::Group(old), Who::Group(new)) = (who, new) {
-            let listed = self.members.remove(old).unwrap_or_default();
-            self.members.insert(new.clone(), listed);
-        }
-        self.rename_member(who, new, &old_value)
-    }
-
-    fn rename_member(&mut self, who: &Who, new: &Who, old_value: &str) -> Outcome {
-        let value = self.listed_as(new)?;
-        let mut changes = Vec::new();
-        for (name, listed) in &mut self.members {
-            for member in listed.iter_mut().filter(|member| *member == who) {
-                *member = new.clone();
-                let dn = self.places.get(&group(name)).cloned().unwrap_or_default();
-                let attribute = self.kind.member();
-                changes.push(Change::Take { dn: dn.clone(), attribute, value: old_value.to_owned() });
-                changes.push(Change::Put { dn, attribute, value: value.clone() });
-            }
-        }
-        match self.kind.keeps_groups_in_order() {
-            true => self.wait_until_no_group_lists(old_value),
-            false if old_value == value => Ok(()),
-            false => self.apply(&changes),
-        }
-    }
-
     /// Makes a group, which the person is a member of, the primary one: it lists them no more, the person's entry has its
     /// number. What a number means is for the kind of directory to say.
     pub fn make_primary(&mut self, login: &str, name: &str, gid: u32) -> Outcome {
@@ -335,21 +286,6 @@ impl Backend {
         self.leave(&person(login), name)
     }
 
-    /// Deletes an entry. Whether groups go on listing it depends on the directory: see [`Backend::lists`].
-    pub fn remove(&mut self, who: &Who) -> Outcome {
-        let (dn, value) = (self.place(who)?, self.listed_as(who)?);
-        self.apply(&[Change::Remove { dn }])?;
-        self.places.remove(who);
-        if let Who::Group(name) = who {
-            self.members.remove(name);
-        }
-        if self.kind.keeps_groups_in_order() {
-            self.members.values_mut().for_each(|listed| listed.retain(|member| member != who));
-            self.wait_until_no_group_lists(&value)?;
-        }
-        Ok(())
-    }
-
     /// Whether the directory itself lists somebody in a group, be the entry there or not.
     pub fn lists(&self, into: &str, member: &Who) -> Outcome<bool> {
         let value = self.places.get(member).cloned().unwrap_or_else(|| self.kind.first_place(member));
@@ -363,19 +299,6 @@ impl Backend {
             Server::Samba(samba) => samba.search(&base)?.stdout,
         };
         Ok(shown.to_ascii_lowercase().contains(&line))
-    }
-
-    /// slapd corrects its groups shortly after it has answered.
-    fn wait_until_no_group_lists(&self, value: &str) -> Outcome {
-        let Server::Slapd(slapd) = &self.server else {
-            return Ok(());
-        };
-        let (unit, filter) = (format!("ou=groups,{BASE}"), format!("(member={value})"));
-        let patience = std::time::Duration::from_secs(5);
-        crate::program::wait_until("the server to correct its groups", patience, || {
-            let found = slapd.search(&["-b", &unit, &filter, "dn"]).ok()?;
-            found.stdout.trim().is_empty().then_some(())
-        })
     }
 
     fn listed_as(&self, member: &Who) -> Outcome<String> {
@@ -401,12 +324,4 @@ impl Backend {
             Server::Samba(samba) => samba.modify(&ldif),
         }
     }
-}
-
-/// The first name of a DN, and the rest.
-fn parent(dn: &str) -> Outcome<(&str, &str)> {
-    let bare = |at: &usize| !dn.get(..*at).unwrap_or_default().ends_with('\\');
-    let comma = dn.match_indices(',').map(|(at, _)| at).find(bare);
-    let parts = comma.and_then(|at| Some((dn.get(..at)?, dn.get(at + 1..)?)));
-    parts.ok_or_else(|| Failure::new(format!("{dn:?} has no parent")))
 }
