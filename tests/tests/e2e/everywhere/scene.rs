@@ -73,7 +73,7 @@ impl<'w> Scene<'w> {
     /// The scenario has ended well: increments have led to the same as a fetch of everything.
     pub(crate) fn end(self) -> Outcome<Stage> {
         let by_increments = self.published()?;
-        svcauth(&["sync"])?.expect_ok()?;
+        svcauth(&["sync", "--full"])?.expect_ok()?;
         let by_fetch = self.published()?;
         require_same("what increments have led to", &by_increments, &by_fetch)?;
         let Self { host, directory, keys, next_id, .. } = self;
