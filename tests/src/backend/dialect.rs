@@ -1,7 +1,7 @@
 //! How each kind of directory writes the same things.
 
 use super::{Field, Kind, State, Who};
-use crate::clock::DAY;
+use crate::clock::{DAY, generalized};
 use crate::directory::BASE;
 use crate::keys::Key;
 use crate::samba::DOMAIN;
@@ -39,11 +39,6 @@ impl Kind {
     /// Whether the directory itself takes an entry that goes out of its groups, and follows one that is renamed.
     pub fn keeps_groups_in_order(self) -> bool {
         matches!(self, Self::Rfc2307bis | Self::Ad)
-    }
-
-    /// Whether an expiry has seconds; else it has days.
-    pub fn expires_by_the_second(self) -> bool {
-        self == Self::Ad
     }
 
     /// Whether people have a primary group that does not list them.
@@ -153,31 +148,47 @@ impl Kind {
 
     /// Everything that says something about the use of an entry, so that the last state wins.
     pub(super) fn state_values(self, state: State) -> Vec<(&'static str, Vec<String>)> {
-        let at = |time: Option<u64>| time.map_or(0, |unix| (unix + EPOCH) * TICKS);
-        let (disabled, expires, locked) = match state {
-            State::Usable => (false, None, None),
-            State::Disabled => (true, None, None),
-            State::ExpiresAt(time) => (false, Some(time), None),
-            State::LockedSince(time) => (false, None, Some(time)),
-        };
-        if self == Self::Ad {
-            return vec![
-                ("userAccountControl", vec![if disabled { USER_OFF } else { USER }.to_string()]),
-                ("accountExpires", vec![expires.map_or(NEVER, |time| at(Some(time))).to_string()]),
-                ("lockoutTime", vec![at(locked).to_string()]),
-            ];
+        match self {
+            Self::Ad => ad_state(state),
+            // The file speaks as FreeIPA and 389 Directory Server do.
+            Self::Ldif => posix_state(state, "krbPrincipalExpiration", Some("nsAccountLock")),
+            Self::Rfc2307 | Self::Rfc2307bis | Self::Polled => posix_state(state, "pwdEndTime", None),
         }
-        let days = expires.map(|time| (time / DAY).to_string());
-        let for_good = disabled.then(|| "000001010000Z".to_owned());
-        let locked = locked.map(crate::clock::generalized);
-        let mut values = vec![("shadowExpire", days.into_iter().collect())];
-        if self == Self::Ldif {
-            // The file speaks as 389 Directory Server does.
-            values.push(("nsAccountLock", disabled.then(|| "TRUE".to_owned()).into_iter().collect()));
-            values.push(("pwdAccountLockedTime", locked.into_iter().collect()));
-        } else {
-            values.push(("pwdAccountLockedTime", for_good.or(locked).into_iter().collect()));
-        }
-        values
     }
+}
+
+fn ad_state(state: State) -> Vec<(&'static str, Vec<String>)> {
+    let at = |unix: u64| (unix + EPOCH) * TICKS;
+    let control = if state == State::Disabled { USER_OFF } else { USER };
+    let expires = match state {
+        State::ExpiresOn(day) => at(day * DAY),
+        State::ExpiresAt(time) => at(time),
+        _ => NEVER,
+    };
+    let locked = if let State::LockedSince(time) = state { at(time) } else { 0 };
+    vec![
+        ("userAccountControl", vec![control.to_string()]),
+        ("accountExpires", vec![expires.to_string()]),
+        ("lockoutTime", vec![locked.to_string()]),
+    ]
+}
+
+/// `off` is the attribute of those who are switched off; without one they are locked for good.
+fn posix_state(
+    state: State,
+    end: &'static str,
+    off: Option<&'static str>,
+) -> Vec<(&'static str, Vec<String>)> {
+    let (mut days, mut ends, mut locked, mut disabled) = (vec![], vec![], vec![], vec![]);
+    match state {
+        State::Usable => {}
+        State::Disabled if off.is_some() => disabled.push("TRUE".to_owned()),
+        State::Disabled => locked.push("000001010000Z".to_owned()),
+        State::ExpiresOn(day) => days.push(day.to_string()),
+        State::ExpiresAt(time) => ends.push(generalized(time)),
+        State::LockedSince(time) => locked.push(generalized(time)),
+    }
+    let mut values = vec![("shadowExpire", days), (end, ends), ("pwdAccountLockedTime", locked)];
+    values.extend(off.map(|attribute| (attribute, disabled)));
+    values
 }

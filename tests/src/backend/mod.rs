@@ -53,7 +53,9 @@ pub enum State {
     Usable,
     /// Switched off by an administrator.
     Disabled,
-    /// Not to be used from this time on; where the schema counts days, from the beginning of the day it is in.
+    /// Not to be used from the beginning of this day on; days since 1970, as shadow(5) counts them.
+    ExpiresOn(u64),
+    /// Not to be used from this second on.
     ExpiresAt(u64),
     /// Locked out at this time.
     LockedSince(u64),

@@ -18,6 +18,8 @@ use crate::host::{Host, Plan, no_passwords};
 const KEYS: &str = "everybody";
 /// The first id that scenarios are given.
 const FIRST_ID: u32 = 7100;
+/// How long a lockout lasts, in seconds: what a domain says, if nobody changed it.
+pub(crate) const LOCKOUT: u64 = 30 * 60;
 /// The gid of `application`, the primary group of every account here.
 pub(crate) const GID: &str = "7000";
 
@@ -52,6 +54,10 @@ impl Stage {
         }
         let people: Vec<(&str, &Key)> = keys.iter().map(|(login, key)| (login.as_str(), key)).collect();
         let directory = Backend::start(world, kind, &people, &mut plan.site).doing(kind.word())?;
+        if kind != Kind::Ad {
+            let section = "[accounts]\n";
+            plan.site.configure(section, &format!("lockout_duration = \"{LOCKOUT}s\"\n\n{section}"))?;
+        }
         plan.sshd_line(&format!("AuthorizedKeysFile /etc/ssh/keys/{KEYS}"));
         let host = plan.start(world)?;
         no_passwords(world)?;
