@@ -11,8 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use svcauth_fuzz::sample;
 use svcauthd::candidate::{AccountEntry, GroupEntry, Member, PersonEntry, Refusal};
 use svcauthd::control::Request;
+use svcauthd::directory::{Extent, Kind};
 use svcauthd::frame::{WORKER_MAX, write};
-use svcauthd::worker::Part;
+use svcauthd::job::{Done, Part, Refused};
 
 fn main() -> io::Result<()> {
     let room = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -179,7 +180,8 @@ fn frames(corpus: &Corpus) -> io::Result<()> {
         value(&mut wire)?;
         Ok(wire)
     };
-    for (name, request) in [("status", Request::Status {}), ("sync", Request::Sync { accept_shrink: true })] {
+    let sync = Request::Sync { accept_shrink: true, whole: false, progress: true };
+    for (name, request) in [("status", Request::Status {}), ("sync", sync)] {
         corpus.seed("frame", name, &frame(&|wire| write(wire, &request, WORKER_MAX))?)?;
     }
     let group = GroupEntry {
@@ -187,17 +189,19 @@ fn frames(corpus: &Corpus) -> io::Result<()> {
         members: vec![Member::Dn("uid=bob,dc=x".to_owned()), Member::Login("bob".to_owned())],
         ..GroupEntry::default()
     };
+    let refusals = vec![Refusal { dn: "dc=x".to_owned(), what: "uid".to_owned(), why: "\\x1b".to_owned() }];
+    let ids = || vec!["5d0f7a5e".to_owned()];
     let parts = [
+        Part::Begin(Extent::Changes),
         Part::Accounts(vec![AccountEntry { uid: 7001, expires: Some(1), ..AccountEntry::default() }]),
         Part::Groups(vec![group]),
         Part::People(vec![PersonEntry { keys: vec!["SHA256:x".to_owned()], ..PersonEntry::default() }]),
-        Part::Refused(vec![Refusal {
-            dn: "dc=x".to_owned(),
-            what: "uid".to_owned(),
-            why: "\\x1b".to_owned(),
-        }]),
-        Part::Done { server: "s".to_owned() },
-        Part::Failed { reason: "r".to_owned() },
+        Part::Refused(vec![Refused { kind: Kind::People, id: "x".to_owned(), is_dropped: true, refusals }]),
+        Part::Gone { kind: Kind::Groups, ids: ids() },
+        Part::Present { kind: Kind::People, ids: ids() },
+        Part::Relisted(vec!["uid=bob,dc=x".to_owned()]),
+        Part::Done(Done::default()),
+        Part::Stirred,
     ];
     let all = frame(&|wire| parts.iter().try_for_each(|part| write(wire, part, WORKER_MAX)))?;
     corpus.seed("frame", "parts", &all)?;

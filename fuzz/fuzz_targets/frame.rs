@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use svcauthd::control::Request;
 use svcauthd::frame::{CONTROL_MAX, WORKER_MAX, read, write};
-use svcauthd::worker::Part;
+use svcauthd::job::Part;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut rest = bytes;
