@@ -13,7 +13,7 @@ use svcauthd::candidate::{AccountEntry, Candidate, GroupEntry, Member, PersonEnt
 use svcauthd::directory::{Fetched, ldif};
 use svcauthd::local_names::LocalNames;
 use svcauthd::mapping::map;
-use svcauthd::state::{State, join, recheck, to_files};
+use svcauthd::state::{RoleMemory, State, join, recheck, to_files};
 
 const NAMES: &[&str] =
     &["deployer", "jenkins", "application", "alice", "bob", "root", "sudo", "Postgres", "a:b", "../x", "x\n"];
@@ -40,7 +40,7 @@ fuzz_target!(|bytes: &[u8]| {
     recheck(&mut candidate, &CONFIG, &LOCAL);
     // Root's look finds nothing in what an honest worker sends.
     assert!(!from_directory || candidate.refused.len() == refused, "{:?}", candidate.refused);
-    let state = join(&candidate, &CONFIG, Vec::new());
+    let state = join(&candidate, &CONFIG, Vec::new(), &mut RoleMemory::default());
     published(&state);
     let Ok(files) = to_files(&state, &state.accounts, sample::stamp()) else {
         // Two people with one key: a worker can have nothing published at all, but only by lying.

@@ -68,7 +68,7 @@ pub fn policy() -> Policy {
         hosts: Vec::new(),
         from: Vec::new(),
     };
-    let role = |name: &str, id: Option<&str>| Role { name: name.to_owned(), id: id.map(str::to_owned) };
+    let role = |name: &str, id: Option<&str>| Role { name: name.to_owned(), id: id.map(str::to_owned), ..Role::default() };
     Policy {
         roles: vec![role("application", Some("5b2b1a9a")), role("gone", None)],
         rules: vec![named, own],

@@ -30,7 +30,11 @@ fn policy() -> Policy {
     };
     Policy {
         roles: (0..20)
-            .map(|role| Role { name: format!("role{role}"), id: Some(format!("id{role}")) })
+            .map(|role| Role {
+                name: format!("role{role}"),
+                id: Some(format!("id{role}")),
+                ..Role::default()
+            })
             .collect(),
         rules: vec![rule; 10],
         max_stale: 86_400,

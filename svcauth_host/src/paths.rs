@@ -12,6 +12,8 @@ pub const ACCESS_SNAPSHOT: &str = "/var/lib/svcauth/access.snap";
 pub const CONFIRMED: &str = "/var/lib/svcauth/confirmed";
 /// What was managed when the configuration could last be read; mode 0644.
 pub const LAST_MANAGED: &str = "/var/lib/svcauth/managed";
+/// Which group each role of the access rules is; mode 0640, root:svcauth.
+pub const ROLES: &str = "/var/lib/svcauth/roles";
 /// The daemon's socket; mode 0666, the peer's credentials decide.
 pub const SOCKET: &str = "/run/svcauth/svcauthd.sock";
 /// One file per session; mode 0700.

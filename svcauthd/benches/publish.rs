@@ -11,7 +11,7 @@ use svcauth_core::origin::Fingerprint;
 use svcauth_core::snapshot::Stamp;
 use svcauthd::candidate::{AccountEntry, Candidate, GroupEntry, Member, PersonEntry};
 use svcauthd::local_names::LocalNames;
-use svcauthd::state::{join, recheck, to_files};
+use svcauthd::state::{RoleMemory, join, recheck, to_files};
 use svcauthd::state_dir::{Readers, StateDir};
 
 fn main() {
@@ -88,7 +88,7 @@ fn recheck_join_build_publish(bencher: Bencher, accounts: u32) {
     bencher.with_inputs(|| candidate(accounts)).bench_values(|mut candidate| {
         recheck(&mut candidate, &config, &local);
         assert_eq!(candidate.accounts.len(), accounts as usize);
-        let state = join(&candidate, &config, Vec::new());
+        let state = join(&candidate, &config, Vec::new(), &mut RoleMemory::default());
         let files = to_files(&state, &state.accounts, stamp(&config)).unwrap();
         dir.publish("access.snap", &files.access, Readers::Everybody).unwrap();
         dir.publish("accounts.snap", &files.accounts, Readers::Everybody).unwrap();
@@ -99,7 +99,7 @@ fn recheck_join_build_publish(bencher: Bencher, accounts: u32) {
 #[divan::bench(args = [1_000, 10_000, 100_000], sample_count = 5)]
 fn write_and_fsync(bencher: Bencher, accounts: u32) {
     let (config, path) = (config(), scratch().with_extension("raw"));
-    let state = join(&candidate(accounts), &config, Vec::new());
+    let state = join(&candidate(accounts), &config, Vec::new(), &mut RoleMemory::default());
     let files = to_files(&state, &state.accounts, stamp(&config)).unwrap();
     let bytes = [files.access, files.accounts].concat();
     bencher.bench(|| {

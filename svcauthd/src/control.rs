@@ -19,6 +19,11 @@ pub enum Request {
         #[serde(default)]
         progress: bool,
     },
+    /// Take the group that has the name of a role now for the role. Only root may ask.
+    Approve {
+        /// What an access rule calls the role.
+        role: String,
+    },
 }
 
 /// A reply.
@@ -30,6 +35,13 @@ pub enum Reply {
     /// To [`Request::Sync`]: the generation that includes the directory's present state is published.
     Synced {
         /// Its number.
+        generation: u64,
+    },
+    /// To [`Request::Approve`]: done and published.
+    Approved {
+        /// The id of the group.
+        id: String,
+        /// The generation from which on it counts.
         generation: u64,
     },
     /// To [`Request::Sync`] with `progress`, any number of times: so many entries have come in.

@@ -66,7 +66,8 @@ const BAR: RoleRef = RoleRef(3);
 
 impl Site {
     pub(crate) fn usual() -> Self {
-        let role = |name: &str| Role { name: name.to_owned(), id: Some(format!("id-of-{name}")) };
+        let role =
+            |name: &str| Role { name: name.to_owned(), id: Some(format!("id-of-{name}")), ..Role::default() };
         Self {
             policy: Policy {
                 roles: ["application", "other", "foo", "bar"].map(role).into(),

@@ -27,12 +27,18 @@ use crate::origin::Fingerprint;
 pub struct RoleRef(pub u32);
 
 /// A directory group whose members may act as some account.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Role {
     /// The group's name, or what the access rule calls it when there is no such group.
     pub name: String,
     /// The group's immutable id in the directory; `None`: no such group, so nobody holds the role.
     pub id: Option<String>,
+    /// What access rules call it, each word once.
+    pub words: Vec<String>,
+    /// Without an id: the id of the group that the word has stood for, which is gone.
+    pub remembered: Option<String>,
+    /// Without an id: the id of another group that has the name now. It is nobody's role until it is approved.
+    pub namesake: Option<String>,
 }
 
 /// Which roles an access rule asks for.

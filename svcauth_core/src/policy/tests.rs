@@ -16,7 +16,10 @@ const NAMES: [&str; 4] = ["foo", "bar", "baz", "application"];
 
 fn policy(rules: Vec<AccessRule>) -> Policy {
     Policy {
-        roles: NAMES.iter().map(|name| Role { name: name.to_string(), id: Some(name.to_string()) }).collect(),
+        roles: NAMES
+            .iter()
+            .map(|name| Role { name: name.to_string(), id: Some(name.to_string()), ..Role::default() })
+            .collect(),
         rules,
         max_stale: 3600,
         audit: AuditMode::Required,

@@ -224,6 +224,9 @@ fn write_policy(policy: &Policy) -> Vec<u8> {
     out.list(&policy.roles, |out, role| {
         out.text(&role.name);
         out.option(role.id.as_ref(), |out, id| out.text(id));
+        out.list(&role.words, |out, word| out.text(word));
+        out.option(role.remembered.as_ref(), |out, id| out.text(id));
+        out.option(role.namesake.as_ref(), |out, id| out.text(id));
     });
     out.list(&policy.rules, write_rule);
     out.u64(policy.max_stale);
@@ -239,7 +242,7 @@ fn write_policy(policy: &Policy) -> Vec<u8> {
 fn read_policy(payload: &[u8]) -> Result<Policy, Invalid> {
     let mut from = Reader(payload);
     let policy = Policy {
-        roles: from.list(|from| Ok(Role { name: from.text()?, id: from.option(Reader::text)? }))?,
+        roles: from.list(read_role)?,
         rules: from.list(read_rule)?,
         max_stale: from.u64()?,
         audit: if from.flag()? { AuditMode::Required } else { AuditMode::BestEffort },
@@ -250,6 +253,16 @@ fn read_policy(payload: &[u8]) -> Result<Policy, Invalid> {
     };
     from.end()?;
     Ok(policy)
+}
+
+fn read_role(from: &mut Reader<'_>) -> Result<Role, Invalid> {
+    Ok(Role {
+        name: from.text()?,
+        id: from.option(Reader::text)?,
+        words: from.list(Reader::text)?,
+        remembered: from.option(Reader::text)?,
+        namesake: from.option(Reader::text)?,
+    })
 }
 
 fn write_rule(out: &mut Writer, rule: &AccessRule) {

@@ -26,8 +26,18 @@ fn policy() -> Policy {
     let own = AccessRule { roles: Roles::MemberOf, need: Need::Any, ..rule.clone() };
     Policy {
         roles: vec![
-            Role { name: "application".to_string(), id: Some("S-1-5-21-1".to_string()) },
-            Role { name: "aplication".to_string(), id: None },
+            Role {
+                name: "application".to_string(),
+                id: Some("S-1-5-21-1".to_string()),
+                words: vec!["app".to_string(), "cn=app".to_string()],
+                ..Role::default()
+            },
+            Role {
+                name: "again".to_string(),
+                remembered: Some("S-1-5-21-2".to_string()),
+                namesake: Some("S-1-5-21-3".to_string()),
+                ..Role::default()
+            },
         ],
         rules: vec![rule, own],
         max_stale: 86_400,

@@ -47,6 +47,8 @@ struct Role {
     id: Option<String>,
     held: bool,
     path: Vec<String>,
+    /// Another group that has the name now and is not approved.
+    new_id: Option<String>,
 }
 
 pub(super) fn run(args: &ExplainArgs) -> Done {
@@ -195,6 +197,7 @@ fn roles(policy: &Policy, traces: &[RuleTrace], person: Option<&Person>) -> Vec<
             id: policy.roles.get(role.0 as usize).and_then(|role| role.id.clone()),
             held: held.is_some(),
             path: held.map(|held| held.path.clone()).unwrap_or_default(),
+            new_id: policy.roles.get(role.0 as usize).and_then(|role| role.namesake.clone()),
         }
     };
     asked.into_iter().map(one).collect()
@@ -235,10 +238,15 @@ fn show(found: &Explanation, verdict: &Verdict) -> Result<(), Failure> {
         ))?;
     }
     for role in &found.roles {
-        let how = match (role.held, role.id.is_some()) {
-            (true, _) => format!("held by {} > {}", found.origin, role.path.join(" > ")),
-            (false, true) => "missing".to_owned(),
-            (false, false) => "missing: the directory has no such group".to_owned(),
+        let how = match (role.held, &role.id, &role.new_id) {
+            (true, ..) => format!("held by {} > {}", found.origin, role.path.join(" > ")),
+            (false, Some(_), _) => "missing".to_owned(),
+            (false, None, Some(id)) => format!(
+                "missing: the group {} was re-created (new id {id}): approve it with: svcauth roles approve {}",
+                role.name,
+                shell_word(&role.name)
+            ),
+            (false, None, None) => "missing: the directory has no such group".to_owned(),
         };
         line(&format!("role {}: {how}", role.name))?;
     }
@@ -248,6 +256,15 @@ fn show(found: &Explanation, verdict: &Verdict) -> Result<(), Failure> {
         line(&format!("to turn it: {change}"))?;
     }
     Ok(())
+}
+
+/// A word as a shell takes it.
+fn shell_word(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-=,@:/+".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]
@@ -268,6 +285,20 @@ mod tests {
         assert_eq!(Proof::Caller.person_without_roles("root"), None);
         assert_eq!(Proof::Sshd.person_without_roles("carol"), None);
         assert_eq!(Proof::Sshd.origin("root", None), Origin::Unproven(Reason::UnknownPrincipal));
+    }
+
+    #[test]
+    fn a_role_is_shown_as_a_shell_takes_it() {
+        for (word, shown) in [
+            ("application", "application"),
+            ("cn=app,ou=x", "cn=app,ou=x"),
+            ("Domain Users", "'Domain Users'"),
+            ("a;b$(c)", "'a;b$(c)'"),
+            ("it's", "'it'\\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(super::shell_word(word), shown);
+        }
     }
 
     #[test]

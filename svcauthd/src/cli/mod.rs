@@ -6,6 +6,7 @@ mod client;
 mod explain;
 mod output;
 mod progress;
+mod roles;
 mod snapshot;
 mod ssh_keys;
 mod status;
@@ -45,6 +46,12 @@ enum Command {
     ///
     /// Needs root. Exit status: 0 allow; 1 deny; 2 the account is not managed, or the question cannot be asked.
     Explain(ExplainArgs),
+    /// List the roles of the access rules and the groups that they are, or approve another group
+    ///
+    /// The first group that has the name of a role is the one that is meant, also when it is renamed. One that takes the
+    /// name later, and the same one deleted and made again, is nobody's role until `svcauth roles approve ROLE`.
+    /// Needs root. Exit status: 0 done; 1 not done, with the reason.
+    Roles(RolesArgs),
     /// Print the offered key if its owner may use the account (sshd's `AuthorizedKeysCommand`)
     ///
     /// sshd_config(5): AuthorizedKeysCommand /usr/bin/svcauth ssh-keys %u %f %t %k
@@ -99,6 +106,23 @@ struct ExplainArgs {
 }
 
 #[derive(Debug, Args)]
+struct RolesArgs {
+    #[command(flatten)]
+    json: Json,
+    #[command(subcommand)]
+    command: Option<RolesCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum RolesCommand {
+    /// Take the group that has the name of a role now for the role
+    Approve {
+        /// The role as the access rule writes it
+        role: String,
+    },
+}
+
+#[derive(Debug, Args)]
 struct SshKeysArgs {
     /// The account (%u)
     account: String,
@@ -124,6 +148,7 @@ pub fn run() -> ExitCode {
         Command::Sync(args) => sync::run(&args),
         Command::Accounts(args) => accounts::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Roles(args) => roles::run(&args),
         Command::SshKeys(args) => ssh_keys::run(&args),
     };
     done.unwrap_or_else(|failure| failure.report())

@@ -58,6 +58,13 @@ pub(crate) enum Event {
         /// Who waits.
         reply: Sender<Heard>,
     },
+    /// Take the group that has the name of a role now for the role, and publish.
+    Approve {
+        /// What an access rule calls the role.
+        role: String,
+        /// Who waits for the id of the group and the generation.
+        reply: Sender<Result<(String, u64), String>>,
+    },
     /// Read the configuration again (SIGHUP).
     Reload,
     /// This worker spoke without being asked, or is gone.
@@ -124,6 +131,10 @@ impl Monitor {
                         let _ = reply.send(Heard::Progress(counts));
                     });
                     let _ = reply.send(Heard::Done(result));
+                    due = self.next_due();
+                }
+                Ok(Event::Approve { role, reply }) => {
+                    let _ = reply.send(self.approve(&role));
                     due = self.next_due();
                 }
                 Ok(Event::Reload) => {
@@ -260,6 +271,15 @@ impl Monitor {
         let refused = published.refused.as_ref().map(Vec::len);
         self.metrics.refreshed(&Refresh { extent, fetch, publish: started.elapsed() - fetch, refused });
         Ok((done.server, published))
+    }
+
+    fn approve(&mut self, role: &str) -> Result<(String, u64), String> {
+        let id = self.publisher.approve(role)?;
+        self.log.say(Level::Info, &format!("the group {id} is approved for the role {role:?}"));
+        let published = self.refresh(ROUTINE, &mut |_| {});
+        let generation = published
+            .map_err(|reason| format!("approved, and counts from the next refresh that works: {reason}"))?;
+        Ok((id, generation))
     }
 
     /// What a refresh that worked ends.

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::{fmt, io};
 
 use nix::unistd::Gid;
-use svcauth_core::policy::Account;
+use svcauth_core::policy::{Account, Role};
 use svcauth_core::snapshot::{BuildError, Stamp};
 use svcauth_host::clock::Clock;
 use svcauth_host::confirmed::Confirmation;
-use svcauth_host::snapshot_file::{open_access, open_accounts, read_trusted};
+use svcauth_host::snapshot_file::{SnapshotError, open_access, open_accounts, read_trusted};
 use svcauth_host::{managed, paths};
 
 use super::mirror::Mirror;
@@ -19,7 +19,9 @@ use crate::config_file::Loaded;
 use crate::control::Counts;
 use crate::failure::{Failure, FailureKind};
 use crate::local_names::LocalNames;
-use crate::state::{MEMBERSHIPS_MAX, State, is_too_large, join, recheck, to_files, with_tombstones};
+use crate::state::{
+    MEMBERSHIPS_MAX, RoleMemory, State, is_too_large, join, namesakes, recheck, to_files, with_tombstones,
+};
 use crate::state_dir::{Mark, Readers, StateDir};
 
 /// From this many entries on a sudden loss of more than half is taken for a fault of the directory.
@@ -42,6 +44,8 @@ pub(super) enum PublishError {
     Shrunk { what: &'static str, before: u32, after: u32 },
     /// More memberships than may be joined.
     TooLarge,
+    /// Nobody knows any more which groups the access rules mean.
+    Roles(String),
     /// It does not fit the snapshot format.
     Build(BuildError),
     /// The operating system refused.
@@ -61,6 +65,11 @@ impl fmt::Display for PublishError {
                 "people and accounts are in groups more than {MEMBERSHIPS_MAX} times, nesting counted; \
                  narrow [groups] base or filter to the groups that hosts and access rules need"
             ),
+            Self::Roles(why) => write!(
+                f,
+                "{}: {why}; put it right, or remove it to take every role for the group that has its name now",
+                paths::ROLES
+            ),
             Self::Build(error) => write!(f, "the snapshot cannot be built: {error}"),
             Self::Write(error) => {
                 write!(f, "the snapshot cannot be written to {}: {error}", paths::STATE_DIR)
@@ -75,7 +84,7 @@ impl PublishError {
         match self {
             Self::Shrunk { .. } => FailureKind::Shrink,
             Self::TooLarge => FailureKind::TooLarge,
-            Self::Build(_) | Self::Write(_) => FailureKind::Publish,
+            Self::Roles(_) | Self::Build(_) | Self::Write(_) => FailureKind::Publish,
         }
     }
 }
@@ -126,7 +135,13 @@ struct Last {
 struct Basis {
     edition: u64,
     local: LocalNames,
+    roles: Option<Mark>,
 }
+
+/// The file that says which group each role is.
+const ROLES: &str = "roles";
+/// Far more than the words of any configuration: 4 MiB.
+const ROLES_MAX: u64 = 4 << 20;
 
 const FILES: [&str; 2] = ["access.snap", "accounts.snap"];
 
@@ -158,7 +173,7 @@ impl Publisher {
         local: LocalNames,
         accept_shrink: bool,
     ) -> Result<Published, PublishError> {
-        let basis = Basis { edition: mirror.edition(), local };
+        let mut basis = Basis { edition: mirror.edition(), local, roles: self.dir.mark(ROLES) };
         if let Some((generation, counts)) = self.unchanged(&basis) {
             self.confirm(generation, Clock::now())?;
             return Ok(Published { generation, is_new: false, counts, refused: None });
@@ -168,17 +183,64 @@ impl Publisher {
         if is_too_large(&candidate) {
             return Err(PublishError::TooLarge);
         }
-        let state = join(&candidate, &loaded.config, loaded.trusted_ca.clone());
-        let refused = Some(std::mem::take(&mut candidate.refused));
+        let known = self.roles()?;
+        let mut roles = known.clone();
+        let state = join(&candidate, &loaded.config, loaded.trusted_ca.clone(), &mut roles);
+        let mut refused = std::mem::take(&mut candidate.refused);
+        refused.extend(namesakes(&candidate, &state));
         drop(candidate);
         let counts = counts(&state);
         if !accept_shrink {
             guard(counts)?;
         }
+        // Before anybody can use a role, it is known which group it is.
+        if roles != known {
+            self.keep_roles(&roles)?;
+            basis.roles = self.dir.mark(ROLES);
+        }
         let now = Clock::now();
         let (generation, is_new) = self.update(state, counts, basis, loaded, &now)?;
         self.confirm(generation, now)?;
-        Ok(Published { generation, is_new, counts, refused })
+        Ok(Published { generation, is_new, counts, refused: Some(refused) })
+    }
+
+    /// Which groups the access rules have meant so far.
+    fn roles(&self) -> Result<RoleMemory, PublishError> {
+        let text = match read_trusted(Path::new(paths::ROLES), ROLES_MAX) {
+            Ok(text) => text,
+            Err(SnapshotError::Missing) => return Ok(RoleMemory::default()),
+            Err(error) => return Err(PublishError::Roles(error.to_string())),
+        };
+        RoleMemory::parse(&text).map_err(|line| {
+            PublishError::Roles(format!("line {line} cannot be read, expected the id of a group and a role"))
+        })
+    }
+
+    fn keep_roles(&self, roles: &RoleMemory) -> io::Result<()> {
+        self.dir.publish(ROLES, roles.to_text().as_bytes(), Readers::Group(self.group.as_raw()))
+    }
+
+    /// Takes the group that has the name of a role now for the role, as the last generation shows it.
+    pub(super) fn approve(&self, word: &str) -> Result<String, String> {
+        let policy = open_access()
+            .map_err(|error| error.to_string())
+            .and_then(|snapshot| snapshot.policy().map_err(|error| error.to_string()))
+            .map_err(|error| format!("nobody knows what was published last: {error}"))?;
+        let asked = word.trim().to_lowercase();
+        let named = |role: &&Role| role.words.iter().any(|known| known.trim().to_lowercase() == asked);
+        let Some(role) = policy.roles.iter().find(named) else {
+            return Err(format!("no access rule has a role {word:?}; see: svcauth roles"));
+        };
+        let Some(id) = role.namesake.clone() else {
+            return Err(role.id.as_ref().map_or_else(
+                || format!("the directory has no group {word:?}; nothing to approve"),
+                |id| format!("the role {word:?} is the group {id}; nothing to approve"),
+            ));
+        };
+        let mut roles = self.roles().map_err(|error| error.to_string())?;
+        roles.keep(word, &id);
+        self.keep_roles(&roles).map_err(|error| PublishError::Write(error).to_string())?;
+        Ok(id)
     }
 
     /// The last generation, if it was made from the same and is still there.

@@ -145,7 +145,7 @@ mod tests {
             from: vec!["10.0.0.0/8".parse().unwrap()],
         };
         let policy = Policy {
-            roles: vec![Role { name: "application".to_owned(), id: Some("1".to_owned()) }],
+            roles: vec![Role { name: "application".to_owned(), id: Some("1".to_owned()), ..Role::default() }],
             rules: vec![rule],
             max_stale: 3600,
             audit: AuditMode::Required,

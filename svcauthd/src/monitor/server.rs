@@ -97,12 +97,26 @@ impl Server {
             Request::Sync { .. } if uid != 0 => {
                 Reply::Failed { reason: "only root may ask for a refresh; run: sudo svcauth sync".into() }
             }
+            Request::Approve { .. } if uid != 0 => {
+                Reply::Failed { reason: "only root may approve a group; run it with sudo".into() }
+            }
+            Request::Approve { role } => self.approve(role),
             Request::Sync { accept_shrink, whole, progress: asked } => {
                 let depth = if *whole { Depth::Whole } else { Depth::Exact };
                 let order = Order { accept_shrink: *accept_shrink, depth };
                 let mut nobody = |_| {};
                 self.sync(order, if *asked { progress } else { &mut nobody })
             }
+        }
+    }
+
+    fn approve(&self, role: &str) -> Reply {
+        let (reply, heard) = channel();
+        let asked = self.events.send(Event::Approve { role: role.to_owned(), reply });
+        match asked.ok().and_then(|()| heard.recv().ok()) {
+            Some(Ok((id, generation))) => Reply::Approved { id, generation },
+            Some(Err(reason)) => Reply::Failed { reason },
+            None => Reply::Failed { reason: "the daemon is stopping".into() },
         }
     }
 
@@ -179,7 +193,9 @@ mod tests {
         let reply = server.reply(&sync, 0, &mut |counts| progress.push(counts.accounts));
         assert_eq!((reply, progress), (Reply::Synced { generation: 42 }, vec![7]));
         let received = monitor.join().unwrap();
+        let approve = Request::Approve { role: "application".into() };
         for uid in [1, 1000, 7001, u32::MAX] {
+            assert!(matches!(server.reply(&approve, uid, &mut |_| {}), Reply::Failed { .. }), "{uid}");
             assert!(matches!(server.reply(&sync, uid, &mut |_| {}), Reply::Failed { .. }), "{uid}");
         }
         assert!(received.try_recv().is_err(), "the monitor heard of a refused request");

@@ -5,8 +5,11 @@
 
 mod files;
 mod graph;
+mod memory;
 mod recheck;
 mod roles;
+#[cfg(test)]
+mod roles_tests;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -20,12 +23,13 @@ use svcauth_core::policy::{Account, Held, Person, Policy, Roles};
 use svcauth_core::snapshot::{NewAccount, NewGroup};
 
 pub use files::{Files, is_tombstone, to_files, with_tombstones};
+pub use memory::RoleMemory;
 pub use recheck::recheck;
 pub use settle::settle;
 
 use self::graph::{Graph, GroupIndex};
 use self::roles::RoleTable;
-use crate::candidate::{AccountEntry, Candidate, PersonEntry};
+use crate::candidate::{AccountEntry, Candidate, PersonEntry, Refusal};
 
 /// Everything that one generation publishes, apart from its number and time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,11 +67,17 @@ pub fn is_too_large(candidate: &Candidate) -> bool {
     Graph::new(candidate).memberships(MEMBERSHIPS_MAX) > MEMBERSHIPS_MAX
 }
 
-/// Joins a candidate that has passed [`recheck`]. `trusted_ca` are the authorities whose files the configuration names.
+/// Joins a candidate that has passed [`recheck`]. `trusted_ca` are the authorities whose files the configuration names;
+/// `memory` says which groups the rules have meant so far, and learns of new ones.
 #[must_use]
-pub fn join(candidate: &Candidate, config: &Config, trusted_ca: Vec<Fingerprint>) -> State {
+pub fn join(
+    candidate: &Candidate,
+    config: &Config,
+    trusted_ca: Vec<Fingerprint>,
+    memory: &mut RoleMemory,
+) -> State {
     let graph = Graph::new(candidate);
-    let mut roles = RoleTable::new(candidate);
+    let mut roles = RoleTable::new(candidate, memory);
     let rules = roles.rules(config);
     let by_member_of = rules.iter().filter(|rule| rule.roles == Roles::MemberOf);
     let patterns: Vec<_> = by_member_of.flat_map(|rule| rule.accounts.iter()).collect();
@@ -96,6 +106,12 @@ pub fn join(candidate: &Candidate, config: &Config, trusted_ca: Vec<Fingerprint>
         accounts: accounts.into_iter().map(|account| without_local_uid(account, config)).collect(),
         people,
     }
+}
+
+/// What the administrator should hear about the roles: groups that have taken the name of another one.
+#[must_use]
+pub fn namesakes(candidate: &Candidate, state: &State) -> Vec<Refusal> {
+    roles::namesakes(candidate, &state.policy.roles)
 }
 
 fn policy(
@@ -127,7 +143,7 @@ fn account(
     let mut own = Vec::new();
     if has_own_roles {
         own.extend(graph.direct(&entry.dn, &entry.name).into_iter().map(|index| roles.by_group(index)));
-        own.extend(entry.member_of.iter().map(|word| roles.by_word(word)));
+        own.extend(entry.member_of.iter().map(|word| roles.by_dn(word)));
         own.sort_unstable();
         own.dedup();
     }

@@ -3,12 +3,18 @@
 use std::sync::Arc;
 
 use svcauth_core::config::Config;
+use svcauth_core::origin::Fingerprint;
 use svcauth_core::policy::{Account, Circumstances, Decision, Origin, Reason, Source, decide};
 use svcauth_core::policy::{Age, Roles};
 
-use super::{MEMBERSHIPS_MAX, State, is_tombstone, is_too_large, join, recheck, with_tombstones};
+use super::{MEMBERSHIPS_MAX, RoleMemory, State, is_tombstone, is_too_large, recheck, with_tombstones};
 use crate::candidate::{AccountEntry, Candidate, GroupEntry, Member, PersonEntry};
 use crate::local_names::LocalNames;
+
+/// Joined as on a host that has never seen the directory.
+fn join(candidate: &Candidate, config: &Config, trusted_ca: Vec<Fingerprint>) -> State {
+    super::join(candidate, config, trusted_ca, &mut RoleMemory::default())
+}
 
 const HEAD: &str =
     "[directory]\nkind = \"ldif\"\nfile = \"/x.ldif\"\n[accounts]\nlocal_accounts = [\"postgres\"]\n";

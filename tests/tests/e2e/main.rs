@@ -17,6 +17,7 @@ mod metrics;
 mod outage;
 mod plain;
 mod reach;
+mod role_ids;
 mod roles;
 mod shared_use;
 mod sid;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         ad::CASES,
         reach::CASES,
         sid::CASES,
+        role_ids::CASES,
         state::CASES,
         evil::CASES,
     ];
