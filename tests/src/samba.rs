@@ -166,6 +166,20 @@ impl Samba {
         rid.ok_or_else(|| Failure::new(format!("no SID of {dn}\n{}", shown.report())))
     }
 
+    /// Lets svcauth see what was deleted: List Contents and Read Property on Deleted Objects, as the README says.
+    pub fn show_deletions(&self) -> Outcome {
+        let sid =
+            ldb("ldbsearch", SAM).args(&["(sAMAccountName=svcauth)", "objectSid"]).run()?.expect_ok()?;
+        let sid = sid.stdout.lines().find_map(|line| line.strip_prefix("objectSid: ").map(str::to_owned));
+        let sid = sid.ok_or_else(|| Failure::new("svcauth has no SID"))?;
+        let full = "RPWPCCDCLCRCWOWDSDSW";
+        let ldif = format!(
+            "dn: CN=Deleted Objects,{DOMAIN}\nchangetype: modify\nreplace: nTSecurityDescriptor\n\
+             nTSecurityDescriptor: O:DAG:DAD:PAI(A;;{full};;;SY)(A;;{full};;;BA)(A;;LCRP;;;{sid})\n"
+        );
+        ldb("ldbmodify", SAM).args(&["--controls=show_deleted:1"]).input(ldif).run()?.expect_ok().map(drop)
+    }
+
     /// Searches the controller as svcauth does; prints LDIF without comments.
     pub fn search(&self, args: &[&str]) -> Outcome<Ended> {
         ask("svcauth@example.com", SECRET, args)?.expect_ok()

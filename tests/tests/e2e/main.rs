@@ -4,6 +4,7 @@
 //! when it should.
 
 mod ad;
+mod ad_changes;
 mod broken_host;
 mod certificates;
 mod cli;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         metrics::CASES,
         ad::CASES,
         reach::CASES,
+        ad_changes::CASES,
         sid::CASES,
         role_ids::CASES,
         state::CASES,
