@@ -7,6 +7,7 @@
 //! Memory is bounded by one message plus one read.
 
 use super::shape::{self, Phase, Seen};
+use svcauth_core::audit::escape::for_terminal;
 
 /// Longest message in bytes: a group of 100,000 members takes about 5 MB.
 pub const MAX_PDU: usize = 16 << 20;
@@ -14,8 +15,6 @@ pub const MAX_PDU: usize = 16 << 20;
 pub const MAX_DEPTH: usize = 32;
 /// Most elements in one message. The library needs about 120 bytes for each, however short it is.
 pub const MAX_ELEMENTS: usize = 1 << 19;
-/// Most referrals of one connection; none is followed, but the library keeps them all.
-pub const MAX_REFERENCES: usize = 1000;
 /// Most bytes of one connection: 100,000 accounts and 5,000 groups take about 50 MB.
 pub const MAX_TOTAL: u64 = 1 << 30;
 
@@ -34,9 +33,12 @@ pub enum GuardError {
     /// More than [`MAX_ELEMENTS`] elements.
     #[error("sent a message of more than {MAX_ELEMENTS} elements")]
     TooManyElements,
-    /// More than [`MAX_REFERENCES`] referrals.
-    #[error("sent more than {MAX_REFERENCES} referrals")]
-    TooManyReferences,
+    /// A search reference: a part of the list is on another server.
+    #[error(
+        "refers to {} for a part of the list; referrals are not followed, and the list is not complete without it",
+        for_terminal(.0)
+    )]
+    Referral(String),
     /// An indefinite length, a length of more than four bytes, or a tag number above 30.
     #[error("sent an encoding that LDAP does not allow (RFC 4511, 5.1)")]
     Encoding,
@@ -60,7 +62,6 @@ pub struct Guard {
     buffer: Vec<u8>,
     total: u64,
     entries: u64,
-    references: usize,
     phase: Phase,
 }
 
@@ -68,7 +69,7 @@ impl Guard {
     /// A guard for a connection on which the first answer belongs to this phase.
     #[must_use]
     pub const fn new(phase: Phase) -> Self {
-        Self { buffer: Vec::new(), total: 0, entries: 0, references: 0, phase }
+        Self { buffer: Vec::new(), total: 0, entries: 0, phase }
     }
 
     /// How many entries were handed on so far.
@@ -93,10 +94,6 @@ impl Guard {
             match shape::check(pdu, self.phase)? {
                 Seen::Bind => self.phase = Phase::Search,
                 Seen::Entry => self.entries += 1,
-                Seen::Reference if self.references >= MAX_REFERENCES => {
-                    return Err(GuardError::TooManyReferences);
-                }
-                Seen::Reference => self.references += 1,
                 Seen::StartTls(_) | Seen::Done => {}
             }
             good += pdu.len();

@@ -43,7 +43,6 @@ fn honest() -> Vec<u8> {
         message(1, &[tlv(0x61, &result_body(0))]),
         message(2, &[entry(&[b"", b"\xff\xfe not UTF-8", &[b'k'; 300]])]),
         message(2, &[tlv(0x64, &[tlv(4, b"uid=none"), tlv(0x30, b"")].concat())]),
-        message(2, &[tlv(0x73, &tlv(4, b"ldap://elsewhere/dc=x"))]),
         message(2, &[tlv(0x65, &result_body(0)), paging(&cookie)]),
         message(3, &[entry(&[&vec![b'm'; 70_000]])]),
         message(3, &[tlv(0x65, &[result_body(10), tlv(0xa3, &tlv(4, b"ldap://x"))].concat())]),
@@ -241,11 +240,15 @@ fn a_page_that_failed_is_not_hidden_behind_the_next_one() {
 }
 
 #[test]
-fn referrals_are_counted_because_the_library_keeps_them() {
-    let reference = message(1, &[tlv(0x73, &tlv(4, b"ldap://elsewhere"))]);
-    let mut guard = Guard::new(Phase::Search);
-    assert!(guard.pass(&reference.repeat(super::MAX_REFERENCES)).is_ok());
-    assert_eq!(guard.pass(&reference), Err(GuardError::TooManyReferences));
+fn a_referral_ends_the_connection_because_it_is_not_followed() {
+    let reference = message(1, &[tlv(0x73, &tlv(4, b"ldap://else\x1bwhere"))]);
+    let error = verdict(&reference).unwrap_err();
+    assert_eq!(error, GuardError::Referral("ldap://else\u{1b}where".to_owned()));
+    assert!(
+        error.to_string().starts_with("refers to ldap://else\\x1bwhere for a part of the list"),
+        "{error}"
+    );
+    refused(&[tlv(0x73, b"")], "an element is missing");
 }
 
 #[test]

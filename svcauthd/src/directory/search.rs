@@ -38,6 +38,14 @@ pub(super) struct Query<'a> {
 /// What is done with an entry that a search found.
 pub(super) type Take<'a> = &'a mut dyn FnMut(Entry) -> Result<(), FetchError>;
 
+/// At its root a domain refers to the naming contexts below it and to other domains, which hold nothing that was asked for
+/// ([MS-ADTS] 3.1.1.3.4.1.4: `LDAP_SERVER_DOMAIN_SCOPE_OID`). Of other kinds a referral is a part that is missing.
+fn scope(config: &Config) -> Vec<RawControl> {
+    let ctype = "1.2.840.113556.1.4.1339".to_owned();
+    let is_ad = config.directory.kind.is_ad();
+    is_ad.then_some(RawControl { ctype, crit: false, val: None }).into_iter().collect()
+}
+
 impl Server<'_> {
     /// Reads everything of a kind.
     pub(super) async fn search(
@@ -75,7 +83,7 @@ impl Server<'_> {
         let section = kind.section();
         let step = format!("the search of [{section}]");
         let attributes = Schema::of(config).attributes(kind, config);
-        let query = Query { step: &step, base, filter, attributes, controls: Vec::new() };
+        let query = Query { step: &step, base, filter, attributes, controls: scope(config) };
         let mut unfinished = Vec::new();
         let mut settle = |mut entry| {
             let rests = self.settled(&step, &mut entry, config)?;

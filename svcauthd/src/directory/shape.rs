@@ -25,8 +25,6 @@ pub enum Seen {
     Bind,
     /// An entry that a search found.
     Entry,
-    /// A referral that a search found.
-    Reference,
     /// The end of a search, or of one of its pages.
     Done,
 }
@@ -112,7 +110,7 @@ pub fn check(pdu: &[u8], phase: Phase) -> Result<Seen, GuardError> {
             code = result(&mut content, &[])?;
             Seen::Done
         }
-        (0x73, Phase::Search) => references(&mut content).map(|()| Seen::Reference)?,
+        (0x73, Phase::Search) => return Err(referral(&mut content)?),
         _ => return Err(GuardError::Shape("it answers nothing that was asked")),
     };
     // The library asks for the next page whatever became of this one, and only the last result is ever seen.
@@ -172,6 +170,13 @@ fn result(content: &mut Elements<'_>, more: &[u8]) -> Result<u32, GuardError> {
     }
     content.end("a result has an unknown element")?;
     Ok(code)
+}
+
+/// A part of the answer is elsewhere. It is not fetched from there: who sent this may name any server.
+fn referral(content: &mut Elements<'_>) -> Result<GuardError, GuardError> {
+    let first = Elements(content.0).expect(OCTETS, "a referral has no URI")?;
+    references(content)?;
+    Ok(GuardError::Referral(String::from_utf8_lossy(first).chars().take(200).collect()))
 }
 
 fn references(content: &mut Elements<'_>) -> Result<(), GuardError> {

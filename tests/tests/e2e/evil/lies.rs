@@ -1,10 +1,10 @@
 //! What a server may say: no LDAP at all, or half a list.
 
 use svcauth_tests::evil::ber::{
-    control, message, nested, notice, notice_of_ad, outcome, page_end, raw_entry, result, tlv,
+    control, message, nested, notice, notice_of_ad, outcome, page_end, raw_entry, reference, result, tlv,
 };
-use svcauth_tests::evil::{Answer, Operation, PAGING, Request, Step};
-use svcauth_tests::failure::Outcome;
+use svcauth_tests::evil::{Answer, Evil, Flavour, Greeting, Operation, PAGING, Request, Step, Tree};
+use svcauth_tests::failure::{Outcome, require_eq};
 use svcauth_tests::world::World;
 
 use super::stage::{Row, Stage};
@@ -319,4 +319,70 @@ const NOT_WHOLE: &[Row] = &[
 
 pub(super) fn lists_that_say_they_are_not_whole_are_not_believed(world: &mut World) -> Outcome {
     Stage::start(world)?.withstands(NOT_WHOLE)
+}
+
+const ELSEWHERE: &str = "ldap://127.0.0.1:3899/ou=people,dc=example,dc=com";
+
+const REFERRALS: &[Row] = &[
+    row(
+        "a referral among the entries",
+        |r, a| {
+            let bytes = reference(r.id, ELSEWHERE);
+            amid(r, a, bytes)
+        },
+        "refers to ldap://127.0.0.1:3899/ou=people,dc=example,dc=com for a part of the list",
+    ),
+    row(
+        "a referral to this very server",
+        |r, a| {
+            let bytes = reference(r.id, "ldap://127.0.0.1:3890/ou=people,dc=example,dc=com");
+            amid(r, a, bytes)
+        },
+        "refers to ldap://127.0.0.1:3890/",
+    ),
+    row(
+        "a referral to a socket, with an escape",
+        |r, a| {
+            let bytes = reference(r.id, "ldapi://%2Frun/\u{1b}[31m");
+            amid(r, a, bytes)
+        },
+        "refers to ldapi://%2Frun/",
+    ),
+    row(
+        "a thousand referrals",
+        |r, a| {
+            let bytes = reference(r.id, ELSEWHERE).repeat(1000);
+            amid(r, a, bytes)
+        },
+        "referrals are not followed",
+    ),
+    row(
+        "a referral that is no text",
+        |r, a| {
+            let bytes = message(r.id, 0x73, &tlv(4, b"\xff"), &[]);
+            amid(r, a, bytes)
+        },
+        "a text is not UTF-8",
+    ),
+    row(
+        "a referral as the result of a bind",
+        |request, answer| {
+            let referral = tlv(0xa3, &tlv(4, ELSEWHERE.as_bytes()));
+            match request.operation {
+                Operation::Bind => {
+                    vec![Step::Send(message(request.id, 0x61, &[outcome(10, b""), referral].concat(), &[]))]
+                }
+                _ => answer,
+            }
+        },
+        "LDAP result 10",
+    ),
+];
+
+pub(super) fn a_referral_is_never_followed(world: &mut World) -> Outcome {
+    let mut stage = Stage::start(world)?;
+    let tree = Tree::parse(&stage.ldif, Flavour::Posix);
+    let elsewhere = Evil::start("127.0.0.1:3899", tree, Greeting::Plain(None))?;
+    stage.withstands(REFERRALS)?;
+    require_eq("connections to the server that was referred to", &elsewhere.connections(), &0)
 }

@@ -23,7 +23,10 @@ use faults::{
     a_controller_that_dies_freezes_or_vanishes_in_mid_fetch_slows_nothing,
     a_server_that_dies_freezes_or_vanishes_in_mid_fetch_slows_nothing,
 };
-use lies::{bytes_that_are_no_ldap_are_refused, lists_that_say_they_are_not_whole_are_not_believed};
+use lies::{
+    a_referral_is_never_followed, bytes_that_are_no_ldap_are_refused,
+    lists_that_say_they_are_not_whole_are_not_believed,
+};
 use odd::{an_empty_password_is_never_sent, harmless_oddities_are_read_right};
 use slow::{servers_that_never_end_are_left, silence_and_slowness_end_at_the_timeout};
 use tls::{
@@ -38,6 +41,7 @@ use windows::{
 cases!("evil":
     bytes_that_are_no_ldap_are_refused,
     lists_that_say_they_are_not_whole_are_not_believed,
+    a_referral_is_never_followed,
     silence_and_slowness_end_at_the_timeout,
     servers_that_never_end_are_left,
     harmless_oddities_are_read_right,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use svcauth_tests::evil::ber::{page_end, raw_entry, reference, result};
+use svcauth_tests::evil::ber::{page_end, raw_entry, result};
 use svcauth_tests::evil::{Operation, Step};
 use svcauth_tests::failure::Outcome;
 use svcauth_tests::world::World;
@@ -116,14 +116,6 @@ const NEVER_ENDING: &[Row] = &[
             if r.searches(PEOPLE) { vec![Step::Send(page)] } else { a }
         },
         "within the time allowed for all of it",
-    ),
-    row(
-        "referrals without end",
-        |r, a| {
-            let referrals = reference(r.id, "ldap://127.0.0.1:3891/dc=x");
-            if r.searches(PEOPLE) { vec![Step::Endless(referrals.repeat(100))] } else { a }
-        },
-        "refer",
     ),
 ];
 

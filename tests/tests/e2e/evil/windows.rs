@@ -1,7 +1,7 @@
 //! Active Directory on Windows where Samba differs: lists cut at 1,500 values, pages at 1,000 entries, search references.
 
-use svcauth_tests::evil::ber::{raw_entry, result};
-use svcauth_tests::evil::{Answer, Flavour, Greeting, Request, Step, Tree};
+use svcauth_tests::evil::ber::{raw_entry, reference, result};
+use svcauth_tests::evil::{Answer, DOMAIN_SCOPE, Flavour, Greeting, Request, Step, Tree};
 use svcauth_tests::failure::{Context, Outcome, require, require_eq};
 use svcauth_tests::samba::{self, DOMAIN};
 use svcauth_tests::world::World;
@@ -58,6 +58,9 @@ pub(super) fn a_controller_that_cuts_lists_and_pages_is_read_to_the_end(world: &
     let ranges = asked.iter().filter_map(Request::search).flat_map(|search| &search.attributes);
     let ranges: Vec<&String> = ranges.filter(|name| name.starts_with("member;range=")).collect();
     require(ranges.iter().any(|name| name.contains("=3000-")), || format!("ranges: {ranges:?}"))?;
+    let whole = asked.iter().filter(|request| request.search().is_some_and(|search| search.scope == 2));
+    let unscoped: Vec<_> = whole.filter(|request| !request.has_control(DOMAIN_SCOPE)).collect();
+    require(unscoped.is_empty(), || format!("searches that ask for references: {unscoped:?}"))?;
     let pages = asked.iter().filter(|request| request.searches("dc=example")).count();
     require(pages > MEMBERS / 1000, || format!("{pages} pages of people"))?;
     let mark = world.log().mark();
@@ -211,6 +214,19 @@ const LIES: &[Row] = &[
             if r.searches("dc=example") { vec![Step::Send(result(r.id, 0x65, 4, ""))] } else { a }
         },
         says: "LDAP result 4 (size limit exceeded",
+    },
+    Row {
+        attack: "references although none were asked for",
+        script: |r, mut a| {
+            if r.searches("dc=example") {
+                a.insert(
+                    1,
+                    Step::Send(reference(r.id, "ldaps://child.example.com/DC=child,DC=example,DC=com")),
+                );
+            }
+            a
+        },
+        says: "refers to ldaps://child.example.com/",
     },
     Row {
         attack: "no domain",
