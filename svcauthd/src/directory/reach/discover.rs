@@ -60,22 +60,25 @@ pub(super) struct Found {
     pub(super) keep: Duration,
 }
 
-/// Asks DNS for the controllers of the domain.
+/// Asks DNS for the controllers of the domain; `time` is what is left for the whole fetch.
 ///
 /// # Errors
 /// [`FetchError::Discovery`] when there is none.
 pub(super) async fn find(
     ask: &Ask,
-    domain: &str,
-    site: Option<&str>,
+    (domain, site): (&str, Option<&str>),
     tls: Tls,
     seed: u64,
+    time: Duration,
 ) -> Result<Found, FetchError> {
-    let near = match site {
-        Some(site) => lookup(ask, format!("_ldap._tcp.{site}._sites.dc._msdcs.{domain}"), domain).await,
-        None => Ok(Answer::default()),
+    let asked = |name: String| lookup(ask, name, domain, PATIENCE.min(time / 4));
+    let near = async {
+        match site {
+            Some(site) => asked(format!("_ldap._tcp.{site}._sites.dc._msdcs.{domain}")).await,
+            None => Ok(Answer::default()),
+        }
     };
-    let all = lookup(ask, format!("_ldap._tcp.dc._msdcs.{domain}"), domain).await;
+    let (near, all) = tokio::join!(near, asked(format!("_ldap._tcp.dc._msdcs.{domain}")));
     let why = why_none(&near, &all);
     let (mut near, mut all) = (near.unwrap_or_default(), all.unwrap_or_default());
     srv::order(&mut near.records, seed);
@@ -98,15 +101,15 @@ fn uri(record: &Record, tls: Tls) -> DirectoryUri {
     DirectoryUri::Host { host: record.host.clone(), port: if ldaps { 636 } else { record.port }, ldaps }
 }
 
-async fn lookup(ask: &Ask, name: String, domain: &str) -> Result<Answer, String> {
+async fn lookup(ask: &Ask, name: String, domain: &str, patience: Duration) -> Result<Answer, String> {
     let (ask, asked) = (Arc::clone(ask), name.clone());
-    let answer = timeout(PATIENCE, tokio::task::spawn_blocking(move || ask(&asked)));
+    let answer = timeout(patience, tokio::task::spawn_blocking(move || ask(&asked)));
     match answer.await {
         Ok(Ok(Ok(message))) => srv::parse(&message, domain).map_err(|error| format!("{name}: {error}")),
         Ok(Ok(Err(Silence::Absent))) => Ok(Answer::default()),
         Ok(Ok(Err(Silence::Failed))) => Err(format!("{name}: no name server answers")),
         Ok(Err(_)) => Err(format!("{name}: the resolver panicked")),
-        Err(_) => Err(format!("{name}: no name server answers within {} s", PATIENCE.as_secs())),
+        Err(_) => Err(format!("{name}: no name server answers within {patience:?}")),
     }
 }
 

@@ -28,6 +28,9 @@ use svcauth_core::config::{DirectoryUri, LdapDirectory, ServerSource, Tls};
 use tokio::time::timeout;
 use trust::Trust;
 
+/// Longest time for a connection while another server could be had: `timeout` has to be long for searches alone.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+
 /// What is remembered of the ways to a directory from one fetch to the next.
 pub struct Reach {
     of: Option<LdapDirectory>,
@@ -113,7 +116,7 @@ impl Reach {
             self.put_back(&uri);
         }
         if self.discovery.until.is_none_or(|until| until <= Instant::now()) {
-            self.find().await?;
+            self.find(deadline).await?;
         }
         let is_host = |uri: &DirectoryUri| matches!(uri, DirectoryUri::Host { .. });
         let needs_tls = ldap.tls != Tls::Off && self.servers.uris().any(is_host);
@@ -140,13 +143,14 @@ impl Reach {
     }
 
     /// Asks DNS, where the configuration names a domain. What is known already stays when DNS does not answer.
-    async fn find(&mut self) -> Result<(), FetchError> {
+    async fn find(&mut self, deadline: Instant) -> Result<(), FetchError> {
         let Some((ldap, (domain, site))) = self.of.as_ref().and_then(|ldap| Some((ldap, ldap.domain()?)))
         else {
             return Ok(());
         };
-        let known = self.discovery.site.as_deref();
-        match discover::find(&self.ask, domain, known, ldap.tls, self.seed).await {
+        let place = (domain, self.discovery.site.as_deref());
+        let time = deadline.saturating_duration_since(Instant::now());
+        match discover::find(&self.ask, place, ldap.tls, self.seed, time).await {
             Ok(found) => {
                 self.discovery.until = Some(Instant::now() + found.keep);
                 self.discovery.nearby = found.nearby;
@@ -163,10 +167,15 @@ impl Reach {
     }
 
     /// Takes note of this host's site, and says whether the controller will do: it is of that site, or none is.
-    async fn is_in(&mut self, site: Option<String>, uri: &DirectoryUri) -> Result<bool, FetchError> {
+    async fn is_in(
+        &mut self,
+        site: Option<String>,
+        uri: &DirectoryUri,
+        deadline: Instant,
+    ) -> Result<bool, FetchError> {
         if site.is_some() && site != self.discovery.site {
             self.discovery.site = site;
-            self.find().await?;
+            self.find(deadline).await?;
         }
         self.discovery.pings = 0;
         let nearby = &self.discovery.nearby;
@@ -236,14 +245,15 @@ impl Attempt<'_> {
         self.reach.discovery.pings -= 1;
         let pong = timeout(wait, connect::ping(uri, &mut stream, domain)).await;
         let site = pong.map_err(|_| late("the ping"))??.and_then(|pong| pong.client_site);
-        let is_right_place = self.reach.is_in(site, uri).await?;
+        let is_right_place = self.reach.is_in(site, uri, self.deadline).await?;
         Ok(is_right_place.then_some(stream))
     }
 
-    /// The time for one connection: less than `wait` when many servers are left and little time.
+    /// The time for one connection: less than `wait` when there are others to try.
     fn share(&self) -> Duration {
         let left = u32::try_from(self.reach.servers.left(&self.round)).unwrap_or(u32::MAX - 1);
         let time = self.deadline.saturating_duration_since(Instant::now());
-        self.wait.min(time / (left + 1)).max(Duration::from_secs(1))
+        let most = if left > 0 { self.wait.min(CONNECT_MAX) } else { self.wait };
+        most.min(time / (left + 1)).max(Duration::from_secs(1))
     }
 }

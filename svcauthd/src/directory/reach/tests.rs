@@ -65,8 +65,12 @@ fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
+fn soon() -> Instant {
+    Instant::now() + WAIT * 10
+}
+
 async fn begin<'a>(reach: &'a mut Reach, ldap: &'a LdapDirectory) -> Attempt<'a> {
-    reach.begin(ldap, WAIT, Instant::now() + WAIT * 10).await.unwrap()
+    reach.begin(ldap, WAIT, soon()).await.unwrap()
 }
 
 fn shown(reach: &Reach) -> Vec<String> {
@@ -125,11 +129,32 @@ fn what_is_known_stays_when_dns_fails_or_forgets_the_domain() {
 }
 
 #[test]
+fn a_dns_that_hangs_leaves_most_of_the_time_for_the_servers_that_are_known() {
+    let (dns, ldap) = (Dns::default(), domain(Some("berlin"), Tls::Ldaps));
+    dns.say(ALL, Ok(&["dc1.example.com"]));
+    let mut reach = Reach::new(dns.ask(), 1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { drop(begin(&mut reach, &ldap).await) });
+    let (hangs, ended) = std::sync::mpsc::channel::<()>();
+    let ended = Mutex::new(ended);
+    reach.ask = Arc::new(move |_: &str| {
+        let _ = ended.lock().unwrap().recv();
+        Err(Silence::Failed)
+    });
+    reach.discovery.until = Some(Instant::now());
+    let start = Instant::now();
+    runtime.block_on(async { drop(reach.begin(&ldap, WAIT, start + Duration::from_secs(4)).await.unwrap()) });
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert_eq!(shown(&reach), ["ldaps://dc1.example.com:636"]);
+    drop(hangs);
+}
+
+#[test]
 fn no_controller_at_all_is_an_error_that_says_why() {
     let (dns, ldap) = (Dns::default(), domain(None, Tls::Ldaps));
     let said = |dns: &Dns| {
         let mut reach = Reach::new(dns.ask(), 1);
-        let begun = run(async { reach.begin(&ldap, WAIT, Instant::now() + WAIT).await.map(drop) });
+        let begun = run(async { reach.begin(&ldap, WAIT, soon()).await.map(drop) });
         let Err(FetchError::Discovery { what, .. }) = begun else { panic!("{begun:?}") };
         what
     };
@@ -151,21 +176,21 @@ fn a_controller_of_another_site_is_left_for_one_of_this_hosts_own() {
     run(async {
         drop(begin(&mut reach, &ldap).await);
         assert_eq!(reach.discovery.pings, 2);
-        assert!(!reach.is_in(berlin(), &uri("far.example.com")).await.unwrap());
+        assert!(!reach.is_in(berlin(), &uri("far.example.com"), soon()).await.unwrap());
     });
     assert_eq!(shown(&reach), ["ldaps://near.example.com:636", "ldaps://far.example.com:636"]);
     assert_eq!((dns.asked().len(), reach.discovery.pings), (3, 0));
     // The site is known now; when it has no controller, any will do, and so it is when no site is known.
     run(async {
-        assert!(reach.is_in(berlin(), &uri("near.example.com")).await.unwrap());
+        assert!(reach.is_in(berlin(), &uri("near.example.com"), soon()).await.unwrap());
         dns.say(BERLIN, Ok(&[]));
-        reach.find().await.unwrap();
-        assert!(reach.is_in(berlin(), &uri("far.example.com")).await.unwrap());
+        reach.find(soon()).await.unwrap();
+        assert!(reach.is_in(berlin(), &uri("far.example.com"), soon()).await.unwrap());
     });
     let mut reach = Reach::new(dns.ask(), 1);
     run(async {
         drop(begin(&mut reach, &ldap).await);
-        assert!(reach.is_in(None, &uri("far.example.com")).await.unwrap());
+        assert!(reach.is_in(None, &uri("far.example.com"), soon()).await.unwrap());
     });
 }
 
