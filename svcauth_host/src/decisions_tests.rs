@@ -121,8 +121,8 @@ fn many_at_once_lose_nothing() {
             (0..8).map(|_| scope.spawn(|| (0..1000).for_each(|_| note_in(&path, ALLOW).unwrap()))).collect();
         while writers.iter().any(|writer| !writer.is_finished()) {
             counter.count_into(&mut counts);
-            // As in life, much longer than the moment between opening the file and writing to it.
-            std::thread::sleep(Duration::from_millis(20));
+            // As in life, much longer than the moment between opening the file and writing to it, on a busy machine too.
+            std::thread::sleep(Duration::from_millis(400));
         }
     });
     for _ in 0..2 {
