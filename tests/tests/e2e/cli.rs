@@ -14,7 +14,7 @@ use svcauth_tests::program::{Program, wait_until};
 use svcauth_tests::site::{CONFIG, list_at, svcauth, svcauth_json, text_at};
 use svcauth_tests::world::World;
 
-use crate::host::{Host, Plan, getent};
+use crate::host::{Plan, getent};
 
 cases!("cli":
     status_without_a_daemon_says_whether_logins_work,
@@ -115,16 +115,9 @@ fn an_emptied_state_folder_is_filled_again_under_a_higher_number(world: &mut Wor
     host.ssh("bob", "deployer", &["true"])?.expect_ok().map(drop)
 }
 
-/// The daemon's worker, if it has one.
-fn worker(host: &Host) -> Outcome<i32> {
-    let daemon = host.daemon.pid();
-    let children = std::fs::read_to_string(format!("/proc/{daemon}/task/{daemon}/children"))?;
-    children.trim().parse().map_err(|_| Failure::new(format!("the children of the daemon: {children:?}")))
-}
-
 fn a_worker_that_was_killed_idle_costs_no_refresh(world: &mut World) -> Outcome {
     let host = Plan::new(world)?.start(world)?;
-    let first = worker(&host)?;
+    let first = host.worker()?;
     let name = std::fs::read_to_string(format!("/proc/{first}/comm"))?;
     require_eq("its name in ps", name.trim(), "svcauthd")?;
     let mark = world.log().mark();
@@ -134,7 +127,7 @@ fn a_worker_that_was_killed_idle_costs_no_refresh(world: &mut World) -> Outcome 
         || std::fs::read_to_string(format!("/proc/{first}/stat")).map_or(true, |stat| stat.contains(") Z "));
     wait_until("the worker's end", Duration::from_secs(5), || dead().then_some(()))?;
     host.daemon.sync()?;
-    require(worker(&host)? != first, || "the worker was not killed".to_owned())?;
+    require(host.worker()? != first, || "the worker was not killed".to_owned())?;
     let alarms = world.log().records_since(mark).into_iter().filter(|record| record.verb == "alarm").count();
     require_eq("the alarms", &alarms, &0)
 }

@@ -103,6 +103,13 @@ impl Host {
         self.sshd.ssh(account, self.key(person)?, command)
     }
 
+    /// The process id of the daemon's worker.
+    pub(crate) fn worker(&self) -> Outcome<i32> {
+        let daemon = self.daemon.pid();
+        let children = std::fs::read_to_string(format!("/proc/{daemon}/task/{daemon}/children"))?;
+        children.trim().parse().map_err(|_| Failure::new(format!("the children of the daemon: {children:?}")))
+    }
+
     /// Writes the changed directory and waits until it is published.
     pub(crate) fn publish(&self, world: &World) -> Outcome {
         self.site.write(world)?;

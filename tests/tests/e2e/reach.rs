@@ -8,7 +8,7 @@ use svcauth_tests::controllers::{self, Srv};
 use svcauth_tests::daemon::Daemon;
 use svcauth_tests::directory::Schema;
 use svcauth_tests::failure::{Outcome, require, require_contains, require_eq};
-use svcauth_tests::program::{Program, wait_until};
+use svcauth_tests::program::wait_until;
 use svcauth_tests::relay::Relay;
 use svcauth_tests::samba::{Samba, example};
 use svcauth_tests::site::{svcauth, svcauth_json, text_at};
@@ -183,19 +183,13 @@ fn a_second_server_takes_over_from_a_dead_or_silent_one_until_that_is_back(world
     require_eq("connections at one time", &relay.most(), &1)?;
     bob_is_in(&host)?;
     // Where all are dead, what is known of them is kept, because the worker is.
-    let worker = worker_of(&host)?;
+    let worker = host.worker()?;
     slapd.stop()?;
     for _ in 0..2 {
         svcauth(&["sync"])?.expect_code(1)?;
     }
-    require_eq("the worker", &worker_of(&host)?, &worker)?;
+    require_eq("the worker", &host.worker()?, &worker)?;
     let _slapd = Slapd::start_again(world)?;
     wait_for_server(FIRST)?;
-    require_eq("the worker", &worker_of(&host)?, &worker)
-}
-
-/// The process id of the daemon's worker.
-fn worker_of(host: &Host) -> Outcome<String> {
-    let found = Program::new("pgrep").args(&["-P", &host.daemon.pid().to_string()]).run()?.expect_ok()?;
-    Ok(found.text().to_owned())
+    require_eq("the worker", &host.worker()?, &worker)
 }
