@@ -81,6 +81,8 @@ pub struct LdapDirectory {
     pub tls: Tls,
     /// The only certificate authorities that count; without it, those of the system.
     pub ca_file: Option<PathBuf>,
+    /// How changes are learnt from a server that offers content synchronisation (RFC 4533).
+    pub changes: Changes,
 }
 
 impl LdapDirectory {
@@ -108,6 +110,18 @@ pub enum Bind {
     },
     /// As the user that the daemon runs as (SASL EXTERNAL); only over `ldapi`.
     External,
+}
+
+/// How changes are learnt from a server that offers content synchronisation (RFC 4533); every other one is asked for
+/// everything at every refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// The connection stays, and the server tells of each change at once.
+    Push,
+    /// At every refresh the server is asked for what has changed; no connection stays.
+    Poll,
+    /// At every refresh everything is read.
+    Off,
 }
 
 /// How the way to the server is protected. Certificate and host name are checked in both cases.
@@ -173,6 +187,7 @@ fn kind(
                 ("bind_dn", raw.bind_dn),
                 ("bind_password_file", raw.bind_password_file),
                 ("tls", raw.tls),
+                ("changes", raw.changes),
                 ("ca_file", raw.ca_file),
                 ("domain", raw.domain),
                 ("site", raw.site),
@@ -210,7 +225,15 @@ fn refuse(
 
 /// What an LDAP server is, but for what a controller never takes: a bind as nobody or by `ldapi`'s peer, and passwords in
 /// the clear.
-fn ad(check: Check<'_>, section: Range<usize>, raw: raw::Directory) -> Result<LdapDirectory, ConfigError> {
+fn ad(
+    check: Check<'_>,
+    section: Range<usize>,
+    mut raw: raw::Directory,
+) -> Result<LdapDirectory, ConfigError> {
+    if let Some(changes) = raw.changes.take() {
+        let hint = "changes has no meaning with kind = \"ad\": controllers are always asked for changes; take it out";
+        return Err(check.0.error(changes.span(), hint));
+    }
     let place = |key: &raw::Text| key.as_ref().map_or_else(|| section.clone(), Spanned::span);
     let (bind, tls) = (place(&raw.bind), place(&raw.tls));
     let server = ldap(check, section.clone(), raw, "ad")?;
@@ -247,7 +270,9 @@ fn ldap(
             .error(ca_file.span(), "ca_file has no effect, because no connection uses TLS; take it out"));
     }
     let ca_file = raw.ca_file.map(|path| check.path(path)).transpose()?;
-    Ok(LdapDirectory { servers, bind, tls, ca_file })
+    let words = [("push", Changes::Push), ("poll", Changes::Poll), ("off", Changes::Off)];
+    let changes = check.one_of(raw.changes, "changes", &words)?.unwrap_or(Changes::Push);
+    Ok(LdapDirectory { servers, bind, tls, ca_file, changes })
 }
 
 #[derive(Clone, Copy)]

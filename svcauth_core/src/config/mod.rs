@@ -18,7 +18,7 @@ mod tests;
 mod uri;
 
 pub use access::{WrittenRoles, WrittenRule};
-pub use directory::{Bind, Directory, DirectoryKind, LdapDirectory, Tls};
+pub use directory::{Bind, Changes, Directory, DirectoryKind, LdapDirectory, Tls};
 pub use entries::{Accounts, Groups, People, Search};
 pub use error::ConfigError;
 pub use filter::{Filter, FilterError};

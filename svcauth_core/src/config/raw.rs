@@ -42,6 +42,7 @@ pub(super) struct Directory {
     pub(super) bind_password_file: Text,
     pub(super) tls: Text,
     pub(super) ca_file: Text,
+    pub(super) changes: Text,
     pub(super) refresh: Text,
     pub(super) full_refresh: Text,
     pub(super) timeout: Text,

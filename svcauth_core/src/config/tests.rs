@@ -1,6 +1,6 @@
 //! The file of the manual is read as the manual says, and every fault gets its place and its next step.
 
-use super::{Bind, Config, DirectoryKind, DirectoryUri, ServerSource, Tls, WrittenRoles};
+use super::{Bind, Changes, Config, DirectoryKind, DirectoryUri, ServerSource, Tls, WrittenRoles};
 use crate::id_map::{IdMap, Slices};
 use crate::policy::{AuditMode, Need};
 use std::path::{Path, PathBuf};
@@ -86,7 +86,9 @@ fn an_ldap_file_is_read_as_it_is_written() {
         shown,
         ["ldaps://ldap1.example.com:636", "ldaps://[2001:db8::1]:1636", "ldapi:///run/slapd/ldapi"]
     );
-    assert_eq!(ldap.tls, Tls::Ldaps);
+    assert_eq!((ldap.tls, ldap.changes), (Tls::Ldaps, Changes::Push));
+    let polled = Config::parse(&LDAP.replace("refresh", "changes = \"poll\"\nrefresh")).unwrap();
+    assert_eq!(polled.directory.kind.server().map(|server| server.changes), Some(Changes::Poll));
     assert!(matches!(&ldap.bind, Bind::Simple { dn, .. } if dn == "cn=svcauth,dc=example,dc=com"));
     assert_eq!(config.certificates.key_id.login("alice@example.com"), Some("alice"));
     let managed = config.managed();
