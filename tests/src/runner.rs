@@ -48,7 +48,7 @@ const PATIENCE_MORE: Duration = Duration::from_secs(60);
 /// Before the verdict about one case in the output of a world.
 const VERDICT: &str = "\u{1}verdict ";
 
-/// Cases of this theme run without svcauth: they prove the harness and need no build.
+/// Cases of this theme run without an installed svcauth: they need no build.
 const PLAIN: &str = "plain::";
 
 /// What the command line asks for; the words of the standard test runner that make sense here.

@@ -54,7 +54,7 @@ pub struct Slapd {
 impl Slapd {
     /// Makes a server with these entries and starts it.
     pub fn start(world: &World, directory: &Directory, schema: Schema) -> Outcome<Self> {
-        Self::start_with(world, directory, schema, Overlays::default())
+        Self::make(world, directory, schema, |text| text, Overlays::default())
     }
 
     /// Makes a server with these entries that does these things besides, and starts it.
@@ -64,13 +64,33 @@ impl Slapd {
         schema: Schema,
         overlays: Overlays,
     ) -> Outcome<Self> {
+        Self::make(world, directory, schema, |text| text, overlays)
+    }
+
+    /// Makes a server with these entries and a `slapd.conf` that is the harness's after `edit`, and starts it.
+    pub fn start_edited(
+        world: &World,
+        directory: &Directory,
+        schema: Schema,
+        edit: impl FnOnce(String) -> String,
+    ) -> Outcome<Self> {
+        Self::make(world, directory, schema, edit, Overlays::default())
+    }
+
+    fn make(
+        world: &World,
+        directory: &Directory,
+        schema: Schema,
+        edit: impl FnOnce(String) -> String,
+        overlays: Overlays,
+    ) -> Outcome<Self> {
         fs::create_dir_all(format!("{HOME}/db"))?;
         ip(&["addr", "add", &format!("{ADDRESS}/32"), "dev", "lo"])?;
         let hosts = fs::read_to_string("/etc/hosts")?;
         world.write("/etc/hosts", 0o644, format!("{hosts}{ADDRESS} {NAME}\n"))?;
         make_certificates(world, HOME, &[NAME])?;
         write_schema(world, schema)?;
-        world.write(format!("{HOME}/slapd.conf"), 0o600, config(schema, overlays))?;
+        world.write(format!("{HOME}/slapd.conf"), 0o600, edit(config(schema, overlays)))?;
         world.write(format!("{HOME}/data.ldif"), 0o600, entries(directory, schema))?;
         let load =
             Program::new("slapadd").args(&["-q", "-f", "/run/world/slapd/slapd.conf", "-b", BASE, "-l"]);
@@ -202,7 +222,7 @@ fn config(schema: Schema, overlays: Overlays) -> String {
         "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\ninclude {nis}\n\
          include /etc/ldap/schema/inetorgperson.schema\ninclude {HOME}/key.schema\npidfile {HOME}/pid\n\
          modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload syncprov\nmoduleload ppolicy\nmoduleload memberof\n\
-         moduleload refint\nloglevel 0\nthreads 4\n\
+         moduleload refint\nloglevel 0\nthreads 8\n\
          TLSCACertificateFile {HOME}/ca.pem\nTLSCertificateFile {HOME}/server.pem\n\
          TLSCertificateKeyFile {HOME}/server.key\n\
          authz-regexp \"gidNumber=0\\\\+uidNumber=0,cn=peercred,cn=external,cn=auth\" \"cn=admin,{BASE}\"\n\

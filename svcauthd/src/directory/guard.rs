@@ -72,10 +72,22 @@ impl Guard {
         Self { buffer: Vec::new(), total: 0, entries: 0, phase }
     }
 
-    /// How many entries were handed on so far.
+    /// How many entries and messages between entries were handed on so far.
     #[must_use]
     pub const fn entries(&self) -> u64 {
         self.entries
+    }
+
+    /// From now on a search may ask for content synchronisation.
+    pub fn expect_sync(&mut self) {
+        if self.phase == Phase::Search {
+            self.phase = Phase::Sync;
+        }
+    }
+
+    /// A new fetch begins on this connection: the limits for one fetch begin anew.
+    pub const fn renew(&mut self) {
+        self.total = 0;
     }
 
     /// Takes what was read, and gives the whole messages that are in order; empty if the message is not whole yet.
@@ -93,7 +105,7 @@ impl Guard {
             check_encoding(pdu)?;
             match shape::check(pdu, self.phase)? {
                 Seen::Bind => self.phase = Phase::Search,
-                Seen::Entry => self.entries += 1,
+                Seen::Entry | Seen::Info => self.entries += 1,
                 Seen::StartTls(_) | Seen::Done => {}
             }
             good += pdu.len();

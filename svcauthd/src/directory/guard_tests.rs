@@ -251,6 +251,83 @@ fn a_referral_ends_the_connection_because_it_is_not_followed() {
     refused(&[tlv(0x73, b"")], "an element is missing");
 }
 
+fn info(value: &[u8]) -> Vec<u8> {
+    tlv(0x79, &[tlv(0x80, b"1.3.6.1.4.1.4203.1.9.1.4"), tlv(0x81, value)].concat())
+}
+
+fn control(name: &[u8], value: &[u8]) -> Vec<u8> {
+    tlv(0xa0, &tlv(0x30, &[tlv(4, name), tlv(4, value)].concat()))
+}
+
+/// What a server says that offers content synchronisation.
+fn synced() -> Vec<u8> {
+    let state = tlv(0x30, &[tlv(10, &[1]), tlv(4, &[7; 16])].concat());
+    let done = tlv(0x30, &[tlv(4, b"rid=000"), tlv(1, &[0xff])].concat());
+    [
+        message(2, &[entry(&[b"key"]), control(b"1.3.6.1.4.1.4203.1.9.1.2", &state)]),
+        message(2, &[info(&tlv(0xa3, &tlv(0x31, &tlv(4, &[7; 16]))))]),
+        message(2, &[info(&tlv(0x80, b"rid=000"))]),
+        message(2, &[tlv(0x65, &result_body(0)), control(b"1.3.6.1.4.1.4203.1.9.1.3", &done)]),
+    ]
+    .concat()
+}
+
+#[test]
+fn messages_between_entries_pass_only_where_they_were_asked_for() {
+    let mut guard = Guard::new(Phase::Search);
+    guard.expect_sync();
+    assert_eq!(guard.pass(&synced()), Ok(synced()));
+    assert_eq!(guard.entries(), 3, "all but the end have to be taken");
+    let unasked = GuardError::Shape("it answers nothing that was asked");
+    assert_eq!(verdict(&synced()), Err(unasked.clone()));
+    let mut early = Guard::new(Phase::Bind);
+    early.expect_sync();
+    assert_eq!(early.pass(&synced()), Err(GuardError::Shape("it answers nothing that was asked")));
+}
+
+#[test]
+fn what_would_make_the_library_panic_over_synchronisation_is_refused() {
+    let verdict = |parts: &[Vec<u8>]| Guard::new(Phase::Sync).pass(&message(2, parts));
+    let name = tlv(0x80, b"1.3.6.1.4.1.4203.1.9.1.4");
+    let cookie = tlv(0x81, &tlv(0x80, b"rid=000"));
+    assert!(verdict(&[tlv(0x79, &[name.clone(), cookie.clone()].concat())]).is_ok());
+    for bad in [
+        tlv(0x79, b""),
+        tlv(0x79, &name),
+        tlv(0x79, &cookie),
+        tlv(0x79, &[tlv(0x80, b"1.3.6.1.4.1.4203.1.9.1.5"), cookie.clone()].concat()),
+        tlv(0x79, &[tlv(0x80, b"\xff"), cookie.clone()].concat()),
+        tlv(0x79, &[name.clone(), cookie.clone(), tlv(4, b"")].concat()),
+        tlv(0x79, &[name.clone(), tlv(0x81, b"")].concat()),
+        info(&tlv(0xa1, &tlv(1, b""))),
+        info(&tlv(0xa3, b"")),
+        info(&tlv(0x30, b"")),
+    ] {
+        assert!(matches!(verdict(std::slice::from_ref(&bad)), Err(GuardError::Shape(_))), "{bad:x?}");
+    }
+    let done = tlv(0x65, &result_body(0));
+    for (name, value) in [
+        (&b"1.3.6.1.4.1.4203.1.9.1.2"[..], &b""[..]),
+        (b"1.3.6.1.4.1.4203.1.9.1.2", b"\x30\x03\x0a\x01\x09"),
+        (b"1.3.6.1.4.1.4203.1.9.1.3", b"\x30\x02\x01\x00"),
+        (b"1.3.6.1.4.1.4203.1.9.1.3", b"\x30\x02\x30\x00"),
+    ] {
+        assert!(verdict(&[done.clone(), control(name, value)]).is_err(), "{value:x?}");
+    }
+    let without = tlv(0xa0, &tlv(0x30, &tlv(4, b"1.3.6.1.4.1.4203.1.9.1.3")));
+    assert_eq!(verdict(&[done, without]), Err(GuardError::Shape("a control has no value")));
+}
+
+#[test]
+fn the_limit_of_one_fetch_begins_anew_with_the_next_on_the_same_connection() {
+    let mut guard = Guard::new(Phase::Sync);
+    guard.total = super::MAX_TOTAL;
+    guard.renew();
+    assert_eq!(guard.pass(&synced()), Ok(synced()));
+    guard.total = super::MAX_TOTAL;
+    assert_eq!(guard.pass(&synced()), Err(GuardError::TooMuch));
+}
+
 #[test]
 fn the_answer_to_starttls_passes_and_one_with_an_element_behind_it_does_not() {
     let answer = tlv(0x78, &result_body(0));

@@ -1,6 +1,7 @@
 //! Reads accounts, groups and people from an LDAP server.
 
 use super::connect;
+use super::content_sync::{Content, Synced};
 use super::entry::Entry;
 use super::error::FetchError;
 use super::pump::{self, End, Link};
@@ -21,18 +22,19 @@ use tokio::time::timeout;
 pub(super) struct Held {
     /// The connection to a controller of Active Directory.
     line: Option<usn::Line>,
+    /// The connection to a server that offers content synchronisation.
+    content: Content,
 }
 
 impl Held {
     /// Whether there is a connection on which a server tells of changes.
-    #[allow(clippy::unused_self, reason = "content synchronisation holds one")]
     pub(super) const fn is_live(&self) -> bool {
-        false
+        self.content.is_live()
     }
 
     /// Comes back when the directory has changed, or the connection is gone.
     pub(super) async fn stirs(&mut self) {
-        std::future::pending().await
+        self.content.stirs().await;
     }
 }
 
@@ -45,6 +47,9 @@ pub(super) async fn fetch(
     sink: &mut dyn Sink,
 ) -> Result<Answer, FetchError> {
     let is_better_known = |uri: &DirectoryUri| reach.has_better(uri);
+    if let Some(answer) = held.content.pushed(request, is_better_known, sink).await {
+        return Ok(answer);
+    }
     if let Some(answer) = usn::resume(&mut held.line, ldap, request, is_better_known, sink).await {
         return Ok(answer);
     }
@@ -53,10 +58,11 @@ pub(super) async fn fetch(
     while let Some(Way { uri, stream }) = attempt.next().await {
         let server = Server::new(&uri, wait, Link::default());
         match server.fetch(ldap, request, stream, held, sink).await {
-            Ok(answer) => {
+            Ok(Some(answer)) => {
                 attempt.worked(&uri);
                 return Ok(answer);
             }
+            Ok(None) => attempt.again(&uri),
             Err(error) => attempt.failed(&uri, error),
         }
     }
@@ -65,9 +71,9 @@ pub(super) async fn fetch(
 
 /// One server while it is asked.
 pub(super) struct Server<'a> {
-    uri: &'a DirectoryUri,
+    pub(super) uri: &'a DirectoryUri,
     wait: Duration,
-    link: Link,
+    pub(super) link: Link,
 }
 
 impl<'a> Server<'a> {
@@ -78,6 +84,7 @@ impl<'a> Server<'a> {
 }
 
 impl Server<'_> {
+    /// Asks; none when that has to be done anew on another connection.
     async fn fetch(
         &self,
         ldap: &LdapDirectory,
@@ -85,15 +92,29 @@ impl Server<'_> {
         stream: Box<dyn connect::Stream>,
         held: &mut Held,
         sink: &mut dyn Sink,
-    ) -> Result<Answer, FetchError> {
-        let mut session = self.session(ldap, request.secret, stream).await?;
+    ) -> Result<Option<Answer>, FetchError> {
+        let session = self.session(ldap, request.secret, stream).await?;
         if request.config.directory.kind.is_ad() {
-            return self.follow(session, ldap, request, &mut held.line, sink).await;
+            return self.follow(session, ldap, request, &mut held.line, sink).await.map(Some);
         }
+        let mut session = match self.synced(session, ldap, request, &mut held.content, sink).await? {
+            Synced::Answer(answer) => return Ok(Some(answer)),
+            Synced::Again => return Ok(None),
+            Synced::No(session) => session,
+        };
         self.whole(&mut session, request.config, sink).await?;
-        // Polite, and of no consequence: everything has been read.
-        let _ = timeout(Duration::from_secs(1), session.unbind()).await;
-        Ok(Answer { server: self.name(), ..Answer::default() })
+        self.leave(session).await;
+        Ok(Some(Answer { server: self.name(), ..Answer::default() }))
+    }
+
+    /// Says goodbye. Polite, and of no consequence: everything has been read. Afterwards nobody drives the connection, so
+    /// that it would stay open until the next fetch.
+    pub(super) async fn leave(&self, mut session: Ldap) {
+        let goodbye = async {
+            let _ = session.unbind().await;
+            self.link.over().await;
+        };
+        let _ = timeout(Duration::from_secs(1), goodbye).await;
     }
 
     /// Binds.

@@ -17,6 +17,8 @@ pub enum Mark {
 pub struct SyncMark {
     /// The server that gave them; another one may not know them.
     pub server: String,
+    /// As whom which searches were asked: cookies of others mean something else.
+    pub asked: String,
     /// One for each search, in the order of `Kind`.
     pub cookies: [Vec<u8>; 3],
 }

@@ -7,6 +7,7 @@ mod ad;
 #[cfg(test)]
 mod ad_tests;
 mod connect;
+mod content_sync;
 pub mod dn;
 pub mod entry;
 mod error;
@@ -18,7 +19,6 @@ mod mark;
 mod pump;
 mod ranges;
 pub mod reach;
-#[allow(dead_code, reason = "only answers with changes ask again")]
 mod relist;
 pub(crate) mod schema;
 #[cfg(test)]

@@ -147,7 +147,7 @@ impl Server<'_> {
     }
 
     /// Ranges of values are known of Active Directory alone.
-    fn settled(
+    pub(super) fn settled(
         &self,
         step: &str,
         entry: &mut Entry,

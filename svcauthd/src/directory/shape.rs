@@ -1,8 +1,10 @@
 //! Which messages a server may send at all (RFC 4511, 4.1 to 4.5), down to the last element.
 //!
 //! The LDAP library panics on everything else, because it expects elements that a message may lack. What is not here
-//! (extended and intermediate responses after the handshake, unknown elements of a result) was not asked for.
+//! (extended responses after the handshake, intermediate responses outside content synchronisation, unknown elements of a
+//! result) was not asked for.
 
+use super::content_sync::message;
 use super::guard::{GuardError, header};
 
 /// What may come next.
@@ -14,6 +16,8 @@ pub enum Phase {
     Bind,
     /// Answers to searches.
     Search,
+    /// Answers to searches, some of which ask for content synchronisation (RFC 4533).
+    Sync,
 }
 
 /// What a message was.
@@ -25,29 +29,31 @@ pub enum Seen {
     Bind,
     /// An entry that a search found.
     Entry,
+    /// A message of content synchronisation between entries.
+    Info,
     /// The end of a search, or of one of its pages.
     Done,
 }
 
-const BOOLEAN: u8 = 0x01;
+pub(super) const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
-const OCTETS: u8 = 0x04;
-const ENUMERATED: u8 = 0x0a;
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
+pub(super) const OCTETS: u8 = 0x04;
+pub(super) const ENUMERATED: u8 = 0x0a;
+pub(super) const SEQUENCE: u8 = 0x30;
+pub(super) const SET: u8 = 0x31;
 const PAGED_RESULTS: &[u8] = b"1.2.840.113556.1.4.319";
 
 /// Elements of one constructed element, read from left to right.
-struct Elements<'a>(&'a [u8]);
+pub(super) struct Elements<'a>(pub(super) &'a [u8]);
 
 impl<'a> Elements<'a> {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
     fn peek(&self) -> Option<u8> {
         self.0.first().copied()
     }
-    fn next(&mut self) -> Result<(u8, &'a [u8]), GuardError> {
+    pub(super) fn next(&mut self) -> Result<(u8, &'a [u8]), GuardError> {
         let header = header(self.0)?.ok_or(GuardError::Shape("an element is missing"))?;
         let length = usize::try_from(header.length).map_err(|_| GuardError::Overrun)?;
         let end = header.size.checked_add(length).ok_or(GuardError::Overrun)?;
@@ -55,19 +61,19 @@ impl<'a> Elements<'a> {
         self.0 = rest;
         Ok((header.tag, element.get(header.size..).unwrap_or_default()))
     }
-    fn expect(&mut self, tag: u8, what: &'static str) -> Result<&'a [u8], GuardError> {
+    pub(super) fn expect(&mut self, tag: u8, what: &'static str) -> Result<&'a [u8], GuardError> {
         match self.next()? {
             (found, content) if found == tag => Ok(content),
             _ => Err(GuardError::Shape(what)),
         }
     }
-    fn optional(&mut self, tag: u8) -> Result<Option<&'a [u8]>, GuardError> {
+    pub(super) fn optional(&mut self, tag: u8) -> Result<Option<&'a [u8]>, GuardError> {
         if self.peek() == Some(tag) { Ok(Some(self.next()?.1)) } else { Ok(None) }
     }
     fn text(&mut self, what: &'static str) -> Result<(), GuardError> {
         utf8(self.expect(OCTETS, what)?)
     }
-    fn end(&self, what: &'static str) -> Result<(), GuardError> {
+    pub(super) fn end(&self, what: &'static str) -> Result<(), GuardError> {
         if self.is_empty() { Ok(()) } else { Err(GuardError::Shape(what)) }
     }
 }
@@ -77,7 +83,7 @@ fn utf8(bytes: &[u8]) -> Result<(), GuardError> {
 }
 
 /// A number that is not negative and fits into 31 bits, as message ids and result codes do.
-fn number(bytes: &[u8], what: &'static str) -> Result<u32, GuardError> {
+pub(super) fn number(bytes: &[u8], what: &'static str) -> Result<u32, GuardError> {
     match bytes {
         [first, ..] if bytes.len() <= 4 && *first < 0x80 => {
             Ok(bytes.iter().fold(0, |value, byte| value << 8 | u32::from(*byte)))
@@ -105,12 +111,13 @@ pub fn check(pdu: &[u8], phase: Phase) -> Result<Seen, GuardError> {
         // A notification ends here as an error: Active Directory puts its name behind the operation.
         (0x78, _) => extended(id, &mut content, phase)?,
         (0x61, Phase::Bind) => result(&mut content, &[0x87]).map(|_| Seen::Bind)?,
-        (0x64, Phase::Search) => entry(&mut content).map(|()| Seen::Entry)?,
-        (0x65, Phase::Search) => {
+        (0x64, Phase::Search | Phase::Sync) => entry(&mut content).map(|()| Seen::Entry)?,
+        (0x65, Phase::Search | Phase::Sync) => {
             code = result(&mut content, &[])?;
             Seen::Done
         }
-        (0x73, Phase::Search) => return Err(referral(&mut content)?),
+        (0x73, Phase::Search | Phase::Sync) => return Err(referral(&mut content)?),
+        (0x79, Phase::Sync) => intermediate(&mut content).map(|()| Seen::Info)?,
         _ => return Err(GuardError::Shape("it answers nothing that was asked")),
     };
     // The library asks for the next page whatever became of this one, and only the last result is ever seen.
@@ -204,6 +211,15 @@ fn entry(content: &mut Elements<'_>) -> Result<(), GuardError> {
     Ok(())
 }
 
+/// RFC 4511, 4.13, with the one name that was asked for.
+fn intermediate(content: &mut Elements<'_>) -> Result<(), GuardError> {
+    if content.expect(0x80, "an intermediate response has no name")? != message::INFO {
+        return Err(GuardError::Shape("it is an intermediate response that was not asked for"));
+    }
+    message::check_info(content.expect(0x81, "an intermediate response has no value")?)?;
+    content.end("an intermediate response has an unknown element")
+}
+
 /// Whether a message promises another page.
 #[derive(PartialEq, Eq)]
 enum Page {
@@ -226,9 +242,13 @@ fn controls(message: &mut Elements<'_>) -> Result<Page, GuardError> {
         }
         let value = control.optional(OCTETS)?;
         control.end("a control has an unknown element")?;
-        if oid == PAGED_RESULTS {
-            let value = value.ok_or(GuardError::Shape("the paging control has no value"))?;
-            page = if paged(value)?.is_empty() { page } else { Page::Next };
+        let value = || value.ok_or(GuardError::Shape("a control has no value"));
+        match oid {
+            PAGED_RESULTS if !paged(value()?)?.is_empty() => page = Page::Next,
+            PAGED_RESULTS => {}
+            message::STATE => message::check_state(value()?)?,
+            message::DONE => message::check_done(value()?)?,
+            _ => {}
         }
     }
     Ok(page)

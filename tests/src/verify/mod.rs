@@ -105,7 +105,7 @@ fn format() -> Outcome<usize> {
 }
 
 fn lints() -> Outcome<usize> {
-    let features = ["--workspace", "--all-targets", "--features", "svcauth_tests/e2e"];
+    let features = ["--workspace", "--all-targets", "--features", "svcauth_tests/e2e,svcauthd/e2e"];
     run_cargo(
         cargo().args(&["clippy", "--locked", "--quiet"]).args(&features).args(&["--", "-D", "warnings"]),
     )?;
@@ -126,7 +126,8 @@ fn module_tests() -> Outcome<usize> {
 
 fn end_to_end() -> Outcome<usize> {
     packages::require_root()?;
-    run_tests(&["-p", "svcauth_tests", "--features", "e2e", "--test", "e2e"])
+    let sources = run_tests(&["-p", "svcauthd", "--features", "e2e", "--test", "content_sync"])?;
+    Ok(sources + run_tests(&["-p", "svcauth_tests", "--features", "e2e", "--test", "e2e"])?)
 }
 
 fn documentation() -> Outcome<usize> {

@@ -17,6 +17,7 @@ mod login;
 mod metrics;
 mod outage;
 mod plain;
+mod pushed;
 mod reach;
 mod role_ids;
 mod roles;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         roles::CASES,
         shared_use::CASES,
         outage::CASES,
+        pushed::CASES,
         broken_host::CASES,
         hostile::CASES,
         damage::CASES,

@@ -212,6 +212,12 @@ impl Attempt<'_> {
         self.reach.servers.worked(uri);
     }
 
+    /// The server is to be had once more on a new connection.
+    pub(super) fn again(&mut self, uri: &DirectoryUri) {
+        self.reach.in_use = None;
+        self.round.untry(uri);
+    }
+
     /// The server failed, and is put back.
     pub(super) fn failed(&mut self, uri: &DirectoryUri, error: FetchError) {
         self.reach.in_use = None;

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use svcauth_core::config::{Bind, DirectoryUri, LdapDirectory, ServerSource, Tls};
+use svcauth_core::config::{Bind, Changes, DirectoryUri, LdapDirectory, ServerSource, Tls};
 
 const ALL: &str = "_ldap._tcp.dc._msdcs.example.com";
 const BERLIN: &str = "_ldap._tcp.berlin._sites.dc._msdcs.example.com";
@@ -53,7 +53,7 @@ fn record(host: &str) -> Vec<u8> {
 }
 
 fn directory(servers: ServerSource) -> LdapDirectory {
-    LdapDirectory { servers, bind: Bind::Anonymous, tls: Tls::Off, ca_file: None }
+    LdapDirectory { servers, bind: Bind::Anonymous, tls: Tls::Off, ca_file: None, changes: Changes::Off }
 }
 
 fn domain(site: Option<&str>, tls: Tls) -> LdapDirectory {

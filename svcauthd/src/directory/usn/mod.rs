@@ -72,6 +72,7 @@ pub(super) async fn resume(
         return None;
     };
     let (uri, wait) = (held.uri.clone(), request.config.directory.timeout);
+    held.link.renew();
     let quick = Server::new(&uri, wait.min(IDLE_WAIT), held.link.clone());
     let usn = quick.glance(&mut held.session, &held.place).await.ok()?;
     let server = Server::new(&uri, wait, held.link.clone());
