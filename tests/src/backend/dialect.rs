@@ -41,6 +41,11 @@ impl Kind {
         matches!(self, Self::Rfc2307bis | Self::Ad)
     }
 
+    /// Whether the server can say what has changed; else everything is read.
+    pub fn tells_changes(self) -> bool {
+        self == Self::Ad
+    }
+
     /// Whether people have a primary group that does not list them.
     pub fn has_primary_groups(self) -> bool {
         self == Self::Ad

@@ -2,6 +2,7 @@
 
 use svcauth_tests::backend::{account, group, person};
 use svcauth_tests::failure::{Outcome, require_contains, require_eq};
+use svcauth_tests::site::svcauth;
 
 use super::scene::Scene;
 use crate::host::getent;
@@ -168,4 +169,48 @@ pub(super) fn a_deleted_group_lets_nobody_in(scene: &mut Scene<'_>) -> Outcome {
     scene.publish()?;
     getent("group", "outer")?.expect_code(2)?;
     scene.is_out("bob", "doomed", "not_in_role")
+}
+
+pub(super) fn a_group_that_is_renamed_stays_the_role_and_a_namesake_is_none(
+    scene: &mut Scene<'_>,
+) -> Outcome {
+    scene.person("rosa")?;
+    scene.account("named")?;
+    scene.group("oldname", &[person("rosa")])?;
+    scene.allow("named", "oldname");
+    scene.publish()?;
+    scene.is_in("rosa", "named", "oldname")?;
+    scene.directory.rename(&group("oldname"), "newname")?;
+    scene.publish()?;
+    scene.is_in("rosa", "named", "newname")?;
+    require_contains("newname", getent("group", "newname")?.expect_ok()?.text(), ":rosa")?;
+    getent("group", "oldname")?.expect_code(2)?;
+    scene.group("oldname", &[person("carol")])?;
+    scene.publish()?;
+    scene.is_out("carol", "named", "not_in_role")?;
+    scene.is_in("rosa", "named", "newname")
+}
+
+pub(super) fn a_group_that_is_made_again_is_no_role_until_root_approves_it(scene: &mut Scene<'_>) -> Outcome {
+    scene.person("rita")?;
+    scene.account("remade")?;
+    scene.group("makers", &[person("rita")])?;
+    scene.allow("remade", "makers");
+    scene.publish()?;
+    // Once with the gap seen, and once with both changes in one look.
+    for seen in [true, false] {
+        scene.is_in("rita", "remade", "makers")?;
+        scene.directory.remove(&group("makers"))?;
+        if seen {
+            scene.publish()?;
+            scene.is_out("rita", "remade", "not_in_role")?;
+        }
+        scene.group("makers", &[person("rita")])?;
+        scene.publish()?;
+        scene.is_out("rita", "remade", "not_in_role")?;
+        let told = svcauth(&["explain", "rita", "remade"])?.expect_code(1)?;
+        require_contains("the next step", &told.stdout, "svcauth roles approve makers")?;
+        svcauth(&["roles", "approve", "makers"])?.expect_ok()?;
+    }
+    scene.is_in("rita", "remade", "makers")
 }

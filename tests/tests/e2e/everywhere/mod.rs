@@ -5,6 +5,7 @@
 //! The scenarios of one kind share a world, because a domain takes long to make. Each one has names of its own and leaves
 //! alice, bob, carol, deployer and application as they are.
 
+mod changes;
 mod groups;
 mod logins;
 mod names;
@@ -58,6 +59,8 @@ everywhere!(
     groups::every_role_is_needed_where_the_rule_says_so,
     groups::the_groups_of_an_account_are_its_roles_where_the_rule_says_so,
     groups::a_deleted_group_lets_nobody_in,
+    groups::a_group_that_is_renamed_stays_the_role_and_a_namesake_is_none,
+    groups::a_group_that_is_made_again_is_no_role_until_root_approves_it,
     people::the_disabled_the_expired_and_the_locked_are_refused_each_for_their_own_reason,
     people::an_account_that_is_disabled_or_expired_is_nobodys,
     people::time_alone_ends_and_begins_what_has_a_time,
@@ -65,6 +68,8 @@ everywhere!(
     people::a_person_who_is_renamed_keeps_the_access,
     people::a_person_who_is_moved_is_in_as_long_as_they_are_below_the_base,
     people::names_that_are_hard_to_write_are_members_like_others,
+    changes::a_change_is_learnt_without_reading_everything_where_the_server_can_tell,
+    changes::a_worker_that_dies_costs_no_change_and_no_reading_of_everything,
 );
 
 /// Runs a scenario in the world of its kind, which the first one builds, and compares what increments have made of the
