@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use svcauth_tests::backend::person;
-use svcauth_tests::failure::{Context, Failure, Outcome, require, require_eq};
-use svcauth_tests::program::{as_pid, wait_until};
-use svcauth_tests::site::SVCAUTH_ID;
+use svcauth_tests::failure::{Context, Outcome, require, require_eq};
+use svcauth_tests::program::wait_until;
 
 use super::scene::Scene;
 
@@ -96,24 +96,8 @@ pub(super) fn a_worker_that_dies_costs_no_change_and_no_reading_of_everything(
     scene.is_in("wanda", "worked", "workers")?;
     let before = Fetches::now(scene)?;
     for _ in 0..2 {
-        kill_worker(scene)?;
+        kill(Pid::from_raw(scene.host.worker()?), Signal::SIGKILL)?;
         two_changes(scene, "wanda", "worked", "workers")?;
     }
     require_increments(scene, before, 4)
-}
-
-/// Ends whatever process of the daemon has given up its rights.
-fn kill_worker(scene: &Scene<'_>) -> Outcome {
-    let daemon = scene.host.daemon.pid();
-    let children = std::fs::read_to_string(format!("/proc/{daemon}/task/{daemon}/children"))?;
-    let is_worker = |pid: &u32| {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        status.contains(&format!("\nUid:\t{SVCAUTH_ID}\t"))
-    };
-    let pids = children.split_whitespace().filter_map(|pid| pid.parse().ok());
-    let workers: Vec<u32> = pids.filter(is_worker).collect();
-    require(!workers.is_empty(), || format!("no worker among {children:?}"))?;
-    workers.into_iter().try_for_each(|pid| {
-        kill(as_pid(pid), Signal::SIGKILL).map_err(|error| Failure::new(error.to_string()))
-    })
 }
