@@ -34,7 +34,7 @@ use self::log::{Level, Log};
 use self::metrics::{Metrics, Refresh};
 use self::mirror::Mirror;
 use self::outages::Outage;
-use self::publisher::{Published, Publisher};
+use self::publisher::{PublishError, Published, Publisher};
 use self::revocation::Revocation;
 use self::supervisor::{Question, Supervisor};
 use crate::candidate::Refusal;
@@ -267,7 +267,11 @@ impl Monitor {
         }
         self.board.follows(&done);
         let fetch = started.elapsed();
-        let published = self.publisher.publish(&self.mirror, &self.loaded, local, order.accept_shrink)?;
+        let published = self.publisher.publish(&self.mirror, &self.loaded, local, order.accept_shrink);
+        if matches!(published, Err(PublishError::Shrunk { .. })) {
+            self.mirror.doubt();
+        }
+        let published = published?;
         let refused = published.refused.as_ref().map(Vec::len);
         self.metrics.refreshed(&Refresh { extent, fetch, publish: started.elapsed() - fetch, refused });
         Ok((done.server, published))
