@@ -7,6 +7,7 @@
 mod cuts;
 mod faults;
 mod lies;
+mod numbers;
 mod odd;
 mod slow;
 mod stage;
@@ -26,6 +27,9 @@ use faults::{
 use lies::{
     a_referral_is_never_followed, bytes_that_are_no_ldap_are_refused,
     lists_that_say_they_are_not_whole_are_not_believed,
+};
+use numbers::{
+    a_controller_that_lost_its_count_is_read_anew, increments_that_are_not_whole_are_not_believed,
 };
 use odd::{an_empty_password_is_never_sent, harmless_oddities_are_read_right};
 use slow::{servers_that_never_end_are_left, silence_and_slowness_end_at_the_timeout};
@@ -51,6 +55,8 @@ cases!("evil":
     a_certificate_that_is_not_in_order_is_refused,
     a_controller_that_cuts_lists_and_pages_is_read_to_the_end,
     controllers_that_lie_about_ranges_are_not_believed,
+    increments_that_are_not_whole_are_not_believed,
+    a_controller_that_lost_its_count_is_read_anew,
     a_connection_cut_at_every_kilobyte_never_gives_half_a_directory,
     a_connection_that_stalls_or_is_bent_gives_nothing,
     a_server_that_dies_freezes_or_vanishes_in_mid_fetch_slows_nothing,

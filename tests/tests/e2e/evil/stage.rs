@@ -8,6 +8,7 @@ use svcauth_tests::program::Ended;
 use svcauth_tests::site::{svcauth, svcauth_json, text_at};
 use svcauth_tests::world::World;
 
+use super::windows::BIG;
 use crate::host::{Host, Plan, getent};
 
 /// What the daemon binds with; it must never be seen where it was not meant to go.
@@ -90,6 +91,7 @@ impl Stage {
     pub(super) fn newcomer(&mut self) -> String {
         self.rows += 1;
         let (name, uid) = (format!("new{}", self.rows), 7100 + self.rows);
+        let changed = 100_000 + self.rows;
         self.ldif += &match self.flavour {
             Flavour::Posix => format!(
                 "\ndn: uid={name},ou=accounts,dc=example,dc=com\nobjectClass: account\nobjectClass: posixAccount\n\
@@ -97,10 +99,16 @@ impl Stage {
             ),
             Flavour::Windows => format!(
                 "\ndn: CN={name},OU=accounts,DC=example,DC=com\nobjectClass: user\nsAMAccountName: {name}\n\
-                 userAccountControl: 544\nuidNumber: {uid}\ngidNumber: 7000\nunixHomeDirectory: /home/{name}\n"
+                 userAccountControl: 544\nuidNumber: {uid}\ngidNumber: 7000\nunixHomeDirectory: /home/{name}\n\
+                 uSNChanged: {changed}\n"
             ),
         };
-        self.evil.knows(Tree::parse(&self.ldif, self.flavour));
+        let mut tree = Tree::parse(&self.ldif, self.flavour);
+        // Long lists are read again only when they have changed.
+        if let Some(big) = tree.find(BIG) {
+            big.set("uSNChanged", changed.to_string().as_bytes());
+        }
+        self.evil.knows(tree);
         name
     }
 

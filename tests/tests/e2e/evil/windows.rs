@@ -4,6 +4,7 @@ use svcauth_tests::evil::ber::{raw_entry, reference, result};
 use svcauth_tests::evil::{Answer, DOMAIN_SCOPE, Flavour, Greeting, Request, Step, Tree};
 use svcauth_tests::failure::{Context, Outcome, require, require_eq};
 use svcauth_tests::samba::{self, DOMAIN};
+use svcauth_tests::site::svcauth;
 use svcauth_tests::world::World;
 
 use super::stage::{PORT, Row, SECRET, Stage};
@@ -12,11 +13,11 @@ use crate::host::{Plan, getent};
 
 /// Members of the role "big", more than two ranges hold.
 const MEMBERS: usize = 3200;
-const BIG: &str = "CN=big,OU=groups,DC=example,DC=com";
+pub(super) const BIG: &str = "CN=big,OU=groups,DC=example,DC=com";
 
 /// A domain with the example's people, and a role of thousands, of whom the last so many have entries and the very last the
 /// key "late".
-fn start(world: &World, people: usize) -> Outcome<Stage> {
+pub(super) fn start(world: &World, people: usize) -> Outcome<Stage> {
     let mut plan = Plan::new(world)?;
     plan.make_key(world, "late")?;
     make_authority(world)?;
@@ -49,7 +50,10 @@ fn domain(plan: &Plan, people: usize) -> Outcome<String> {
     let members: Vec<String> = logins.iter().map(|login| samba::person_dn(login)).collect();
     let more = crowd.collect::<String>() + &samba::group("big", "gidNumber: 7050", &members);
     let root = format!("dn: {DOMAIN}\nobjectClass: domain\nlockoutDuration: -18000000000\n\n");
-    Ok(root + &samba::example(&keys.collect::<Outcome<Vec<_>>>()?, &more))
+    let settings = format!(
+        "dn: CN=NTDS Settings,CN=DC1,CN=Servers,{DOMAIN}\nobjectClass: nTDSDSA\ninvocationId: 0123456789abcdef\n\n"
+    );
+    Ok(root + &settings + &samba::example(&keys.collect::<Outcome<Vec<_>>>()?, &more))
 }
 
 pub(super) fn a_controller_that_cuts_lists_and_pages_is_read_to_the_end(world: &mut World) -> Outcome {
@@ -84,6 +88,7 @@ fn smaller_pages_are_read_too(mut stage: Stage) -> Outcome {
     stage.evil.knows(tree);
     stage.evil.honest();
     stage.recovers(&newcomer)?;
+    svcauth(&["sync", "--full"])?.expect_ok()?;
     require(stage.evil.requests().len() > MEMBERS / 170, || "few pages".to_owned())?;
     let listed = getent("group", "big")?.expect_ok()?;
     require_eq("members", &listed.text().rsplit(':').next().unwrap_or_default().split(',').count(), &MEMBERS)
