@@ -17,6 +17,9 @@ const KILOBYTE: u64 = 1024;
 /// Accounts, and as many groups: enough for 100 kB.
 const ENTRIES: u32 = 250;
 
+/// Everything is read each time: how changes alone are cut is tested with svcauthd's own `content_sync`.
+const WHOLE: &str = "changes = \"off\"\nrefresh = \"1h\"\n";
+
 /// Everything that the host shows of the directory.
 #[derive(Debug, PartialEq, Eq)]
 struct Picture {
@@ -36,8 +39,9 @@ fn picture() -> Outcome<Picture> {
     Ok(Picture { generation: generation()?, passwd: all("passwd")?, groups: all("group")?, carol })
 }
 
-/// A host that reaches slapd only through the proxy, without TLS, so that cuts fall between and into messages.
-pub(super) fn behind_proxy(world: &World, refresh: &str) -> Outcome<(Host, Slapd, Proxy)> {
+/// A host that reaches slapd only through the proxy, without TLS, so that cuts fall between and into messages; `lines` are
+/// more of its configuration.
+pub(super) fn behind_proxy(world: &World, lines: &str) -> Outcome<(Host, Slapd, Proxy)> {
     let mut plan = Plan::new(world)?;
     for number in 0..ENTRIES {
         plan.site.directory.account(&format!("svc{number:03}"), 7100 + number, 7000);
@@ -55,7 +59,7 @@ pub(super) fn behind_proxy(world: &World, refresh: &str) -> Outcome<(Host, Slapd
     )?;
     plan.site.configure(
         "ca_file = \"/run/world/slapd/ca.pem\"\nrefresh = \"1s\"\ntimeout = \"2s\"\n",
-        &format!("refresh = \"{refresh}\"\ntimeout = \"1s\"\n"),
+        &format!("{lines}timeout = \"1s\"\n"),
     )?;
     let proxy = Proxy::start("127.0.0.1:3891", "127.0.0.1:389")?;
     Ok((plan.start(world)?, slapd, proxy))
@@ -76,7 +80,7 @@ fn change(slapd: &Slapd) -> Outcome {
 }
 
 pub(super) fn a_connection_cut_at_every_kilobyte_never_gives_half_a_directory(world: &mut World) -> Outcome {
-    let (host, slapd, proxy) = behind_proxy(world, "1h")?;
+    let (host, slapd, proxy) = behind_proxy(world, WHOLE)?;
     proxy.set(Fault::None);
     host.daemon.sync()?;
     let whole = proxy.passed();
@@ -104,7 +108,7 @@ pub(super) fn a_connection_cut_at_every_kilobyte_never_gives_half_a_directory(wo
 }
 
 pub(super) fn a_connection_that_stalls_or_is_bent_gives_nothing(world: &mut World) -> Outcome {
-    let (host, slapd, proxy) = behind_proxy(world, "1h")?;
+    let (host, slapd, proxy) = behind_proxy(world, WHOLE)?;
     proxy.set(Fault::None);
     host.daemon.sync()?;
     let (whole, before) = (proxy.passed(), picture()?);
