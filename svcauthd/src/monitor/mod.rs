@@ -176,7 +176,7 @@ impl Monitor {
     }
 
     fn next_due(&self) -> Instant {
-        let due = Instant::now() + jitter::later(self.loaded.config.directory.refresh);
+        let due = Instant::now() + jitter::later(self.outage.wait(self.loaded.config.directory.refresh));
         self.board.next_refresh(due);
         due
     }
@@ -222,6 +222,7 @@ impl Monitor {
             }
             Err(failure) => {
                 self.metrics.failed(&failure);
+                self.outage.bind_was_refused(failure.kind == FailureKind::Bind);
                 let reason = failure.reason;
                 self.alarms.refresh_failed(&reason);
                 if self.outage.failed(&reason, Instant::now()) {
