@@ -1,5 +1,6 @@
 //! `[directory]`: where the entries come from, how safe the way is, and when they are fetched again.
 
+use super::bind::{self, Bind};
 use super::check::Check;
 use super::error::ConfigError;
 use super::raw;
@@ -10,7 +11,6 @@ use core::time::Duration;
 use std::boxed::Box;
 use std::format;
 use std::path::PathBuf;
-use std::string::String;
 use toml::Spanned;
 
 /// Where the entries come from, and when they are fetched again.
@@ -39,7 +39,7 @@ pub enum DirectoryKind {
     },
     /// An LDAP server with an RFC 2307 or rfc2307bis schema.
     Ldap(Box<LdapDirectory>),
-    /// Active Directory or Samba: always a simple bind, always over TLS.
+    /// Active Directory or Samba: always with a password or a key, always over TLS.
     Ad(Box<LdapDirectory>),
 }
 
@@ -94,22 +94,6 @@ impl LdapDirectory {
             ServerSource::Domain { domain, site } => Some((domain, site.as_deref())),
         }
     }
-}
-
-/// As whom to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Bind {
-    /// As nobody in particular.
-    Anonymous,
-    /// With a DN and a password.
-    Simple {
-        /// The DN.
-        dn: String,
-        /// The file whose first line is the password.
-        password_file: PathBuf,
-    },
-    /// As the user that the daemon runs as (SASL EXTERNAL); only over `ldapi`.
-    External,
 }
 
 /// How changes are learnt from a server that offers content synchronisation (RFC 4533); every other one is asked for
@@ -186,6 +170,8 @@ fn kind(
                 ("bind", raw.bind),
                 ("bind_dn", raw.bind_dn),
                 ("bind_password_file", raw.bind_password_file),
+                ("keytab", raw.keytab),
+                ("principal", raw.principal),
                 ("tls", raw.tls),
                 ("changes", raw.changes),
                 ("ca_file", raw.ca_file),
@@ -240,8 +226,9 @@ fn ad(
     if server.tls == Tls::Off {
         return Err(check.0.error(tls, "kind = \"ad\" needs tls = \"ldaps\" or \"starttls\""));
     }
-    if !matches!(server.bind, Bind::Simple { .. }) {
-        let hint = "kind = \"ad\" needs bind = \"simple\" with bind_dn and bind_password_file";
+    if !matches!(server.bind, Bind::Simple { .. } | Bind::Gssapi { .. }) {
+        let hint =
+            "kind = \"ad\" needs bind = \"simple\" with bind_dn and bind_password_file, or bind = \"gssapi\"";
         return Err(check.0.error(bind, hint));
     }
     Ok(server)
@@ -254,10 +241,22 @@ fn ldap(
     kind: &str,
 ) -> Result<LdapDirectory, ConfigError> {
     let words = [("ldaps", Tls::Ldaps), ("starttls", Tls::StartTls), ("off", Tls::Off)];
+    let tls_span = raw.tls.as_ref().map_or_else(|| section.clone(), Spanned::span);
     let tls = check.one_of(raw.tls, "tls", &words)?.unwrap_or(Tls::Ldaps);
+    let uris_span = raw.uris.as_ref().map_or_else(|| section.clone(), Spanned::span);
     let servers = servers::check(check, section.clone(), (raw.uris, raw.domain, raw.site), tls, kind)?;
     let bind_span = raw.bind.as_ref().map_or(section, Spanned::span);
-    let bind = bind(check, bind_span.clone(), raw.bind, raw.bind_dn, raw.bind_password_file)?;
+    let written = bind::Written {
+        word: raw.bind,
+        dn: raw.bind_dn,
+        password_file: raw.bind_password_file,
+        keytab: raw.keytab,
+        principal: raw.principal,
+    };
+    let bind = written.check(check, bind_span.clone())?;
+    if matches!(bind, Bind::Gssapi { .. }) {
+        bind::fits(check, (tls, tls_span), (&servers, uris_span))?;
+    }
     let is_ldapi = |uri: &DirectoryUri| matches!(uri, DirectoryUri::Ldapi { .. });
     let all_ldapi = matches!(&servers, ServerSource::Uris(uris) if uris.iter().all(is_ldapi));
     if bind == Bind::External && !all_ldapi {
@@ -273,52 +272,4 @@ fn ldap(
     let words = [("push", Changes::Push), ("poll", Changes::Poll), ("off", Changes::Off)];
     let changes = check.one_of(raw.changes, "changes", &words)?.unwrap_or(Changes::Push);
     Ok(LdapDirectory { servers, bind, tls, ca_file, changes })
-}
-
-#[derive(Clone, Copy)]
-enum BindWord {
-    Anonymous,
-    Simple,
-    External,
-    Gssapi,
-}
-
-fn bind(
-    check: Check<'_>,
-    place: Range<usize>,
-    word: raw::Text,
-    dn: raw::Text,
-    password_file: raw::Text,
-) -> Result<Bind, ConfigError> {
-    let words = [
-        ("anonymous", BindWord::Anonymous),
-        ("simple", BindWord::Simple),
-        ("external", BindWord::External),
-        ("gssapi", BindWord::Gssapi),
-    ];
-    let unused = dn.as_ref().or(password_file.as_ref()).map(Spanned::span);
-    let bind = match check.one_of(word, "bind", &words)?.unwrap_or(BindWord::Anonymous) {
-        BindWord::Gssapi => {
-            return Err(check.0.error(
-                place,
-                "this version does not offer bind = \"gssapi\"; use \"simple\" or \"external\"",
-            ));
-        }
-        BindWord::Simple => {
-            let (Some(dn), Some(file)) = (check.filled(dn)?, password_file) else {
-                let hint =
-                    "bind = \"simple\" needs bind_dn and bind_password_file; an empty password is never sent";
-                return Err(check.0.error(place, hint));
-            };
-            return Ok(Bind::Simple { dn, password_file: check.path(file)? });
-        }
-        BindWord::Anonymous => Bind::Anonymous,
-        BindWord::External => Bind::External,
-    };
-    match unused {
-        Some(span) => {
-            Err(check.0.error(span, "bind_dn and bind_password_file are only for bind = \"simple\""))
-        }
-        None => Ok(bind),
-    }
 }

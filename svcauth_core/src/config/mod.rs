@@ -4,6 +4,7 @@
 //! the file, or any file that it names.
 
 mod access;
+mod bind;
 mod check;
 mod directory;
 mod duration;
@@ -18,7 +19,8 @@ mod tests;
 mod uri;
 
 pub use access::{WrittenRoles, WrittenRule};
-pub use directory::{Bind, Changes, Directory, DirectoryKind, LdapDirectory, Tls};
+pub use bind::Bind;
+pub use directory::{Changes, Directory, DirectoryKind, LdapDirectory, Tls};
 pub use entries::{Accounts, Groups, People, Search};
 pub use error::ConfigError;
 pub use filter::{Filter, FilterError};

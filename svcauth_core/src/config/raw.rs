@@ -40,6 +40,8 @@ pub(super) struct Directory {
     pub(super) bind: Text,
     pub(super) bind_dn: Text,
     pub(super) bind_password_file: Text,
+    pub(super) keytab: Text,
+    pub(super) principal: Text,
     pub(super) tls: Text,
     pub(super) ca_file: Text,
     pub(super) changes: Text,

@@ -160,6 +160,23 @@ fn a_domain_stands_for_its_controllers() {
 }
 
 #[test]
+fn kerberos_takes_the_keytab_and_the_principal_of_the_host_unless_others_are_named() {
+    let with = |keys: &str| {
+        let simple = LDAP.find("bind = ").unwrap()..LDAP.find("ca_file").unwrap();
+        let mut text =
+            LDAP.replace(", \"ldaps://[2001:db8::1]:1636/\", \"ldapi://%2Frun%2Fslapd%2Fldapi\"", "");
+        let start = text.find("bind = ").unwrap();
+        text.replace_range(start..start + simple.len(), &format!("bind = \"gssapi\"\n{keys}"));
+        Config::parse(&text).unwrap().directory.kind.server().unwrap().bind.clone()
+    };
+    let keytab = PathBuf::from("/etc/krb5.keytab");
+    assert_eq!(with(""), Bind::Gssapi { keytab, principal: None });
+    let (keytab, principal) = (PathBuf::from("/etc/svcauth/keytab"), Some("WEB1$@EXAMPLE.COM".to_string()));
+    let keys = "keytab = \"/etc/svcauth/keytab\"\nprincipal = \"WEB1$@EXAMPLE.COM\"\n";
+    assert_eq!(with(keys), Bind::Gssapi { keytab, principal });
+}
+
+#[test]
 fn loopback_is_recognised_in_every_spelling_and_nothing_else_is() {
     for (uri, local) in [
         ("ldap://localhost", true),
