@@ -80,6 +80,17 @@ pub(crate) fn sid(value: &[u8]) -> Option<String> {
     Some(format!("S-1-{authority}{}", numbers.collect::<String>()))
 }
 
+/// The Kerberos name that every user of a domain has besides `userPrincipalName`: `sAMAccountName@REALM`, where the realm
+/// is the DNS name of the domain that the DN (in normal form) ends in, in capitals ([MS-KILE] 3.3.5.6.1 looks for it
+/// first).
+pub(crate) fn principal(name: &str, dn: &str) -> Option<String> {
+    let mut labels: Vec<&str> = dn.rsplit(',').map_while(|rdn| rdn.strip_prefix("dc=")).collect();
+    labels.reverse();
+    let plain = |label: &&str| label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let realm = labels.join(".").to_ascii_uppercase();
+    (!realm.is_empty() && labels.iter().all(plain)).then(|| format!("{name}@{realm}"))
+}
+
 /// Refuses computers, and whatever else of the class user is nobody who logs in.
 pub(super) fn is_nobodys_machine(entry: &Entry) -> Result<(), Fault> {
     let computer = entry.values("objectclass").iter().any(|class| class.eq_ignore_ascii_case(b"computer"));

@@ -1,7 +1,7 @@
 //! An entry as a person: who they are, and what proves it.
 
 use super::ad::Lockout;
-use super::values::{identity, name};
+use super::values::{identity, name, one};
 use super::{Fault, ad, state};
 use crate::candidate::PersonEntry;
 use crate::directory::Entry;
@@ -20,15 +20,23 @@ pub(super) fn read(
 ) -> Result<PersonEntry, Fault> {
     let (id, dn) = identity(entry, config)?;
     let state = state::read(entry, config, lockout)?;
-    let primary = if config.directory.kind.is_ad() { ad::primary(entry, &id)? } else { None };
+    let is_ad = config.directory.kind.is_ad();
+    let primary = if is_ad { ad::primary(entry, &id)? } else { None };
     let config = &config.people;
     let login = name(entry, &dn, &config.login, check_login)?;
+    let mut principals = principals(entry, &config.principal, odd);
+    // In Active Directory the attribute is one of two names; whoever leaves it out wants none of them.
+    if is_ad && config.principal.iter().any(|name| name.eq_ignore_ascii_case("userPrincipalName")) {
+        principals.extend(implicit(entry, &dn));
+        principals.sort_unstable();
+        principals.dedup();
+    }
     Ok(PersonEntry {
         id,
         dn,
         login,
         keys: keys(entry, &config.ssh_key, odd),
-        principals: principals(entry, &config.principal, odd),
+        principals,
         disabled: state.disabled,
         expires: state.expires,
         locked_until: state.locked_until,
@@ -77,6 +85,12 @@ fn principals(entry: &Entry, attributes: &[String], odd: &mut Vec<Fault>) -> Vec
     principals.sort_unstable();
     principals.dedup();
     principals
+}
+
+/// The name that the domain gives without being asked; none with characters that Kerberos would escape.
+fn implicit(entry: &Entry, dn: &str) -> Option<String> {
+    let name = std::str::from_utf8(one(entry, "sAMAccountName").ok()??).ok()?;
+    principal(ad::principal(name, dn)?.as_bytes()).filter(|_| !name.contains(['@', '/']))
 }
 
 fn principal(value: &[u8]) -> Option<String> {

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::candidate::{AccountEntry, Candidate, GroupEntry, Member, Named, PersonEntry, Refusal};
-use crate::mapping::{Fault, shown};
+use crate::mapping::{Fault, ad, shown};
 
 /// Something that only one entry may have: the attribute, and how to read it.
 struct Claim<'a, T> {
@@ -22,7 +22,7 @@ pub fn settle(candidate: &mut Candidate) {
     // An entry that is a shared account is nobody: it must not become the person behind a session.
     let shared: HashSet<&str> = accounts.iter().map(|account| account.id.as_str()).collect();
     people.retain(|person| !shared.contains(person.id.as_str()));
-    settle_people(people, refused);
+    settle_people(people, own_principals(accounts), refused);
     let primaries = accounts.iter().map(|entry| (&entry.primary, &entry.dn));
     join_primaries(primaries.chain(people.iter().map(|entry| (&entry.primary, &entry.dn))), groups);
 }
@@ -69,7 +69,17 @@ fn settle_groups(entries: &mut Vec<Arc<GroupEntry>>, refused: &mut Vec<Refusal>)
     drop_shared(entries, &claims, refused);
 }
 
-fn settle_people(entries: &mut Vec<Arc<PersonEntry>>, refused: &mut Vec<Refusal>) {
+/// The Kerberos names that accounts have by themselves, in lower case. Active Directory looks for these first, so that a
+/// person with such a name in `userPrincipalName` cannot come with it; whoever comes with it is the account.
+fn own_principals(accounts: &[Arc<AccountEntry>]) -> HashSet<String> {
+    // Its ids are SIDs; those of other directories have no name that follows from another one.
+    let own = accounts.iter().filter(|account| account.id.starts_with("S-1-"));
+    own.filter_map(|account| ad::principal(&account.name, &account.dn))
+        .map(|name| name.to_lowercase())
+        .collect()
+}
+
+fn settle_people(entries: &mut Vec<Arc<PersonEntry>>, accounts: HashSet<String>, refused: &mut Vec<Refusal>) {
     let keys = Evidence {
         what: "ssh key",
         of: |entry| &entry.keys,
@@ -82,8 +92,8 @@ fn settle_people(entries: &mut Vec<Arc<PersonEntry>>, refused: &mut Vec<Refusal>
         change: |entry| &mut entry.principals,
         name: |name| name.to_lowercase(),
     };
-    keys.settle(entries, refused);
-    principals.settle(entries, refused);
+    keys.settle(entries, HashSet::new(), refused);
+    principals.settle(entries, accounts, refused);
     let claims = [
         Claim { what: "dn", key: &|entry: &PersonEntry| Some(entry.dn.clone()) },
         Claim { what: "entryUUID", key: &|entry| Some(entry.id.clone()) },
@@ -139,13 +149,16 @@ struct Evidence {
 }
 
 impl Evidence {
-    /// Takes evidence away from everybody who shares it with another person; the people stay. What is listed twice for
-    /// one person counts once.
-    fn settle(&self, people: &mut [Arc<PersonEntry>], refused: &mut Vec<Refusal>) {
+    /// Takes evidence away from everybody who shares it with another person, or with an account; the people stay. What is
+    /// listed twice for one person counts once.
+    fn settle(&self, people: &mut [Arc<PersonEntry>], accounts: HashSet<String>, refused: &mut Vec<Refusal>) {
         let mut seen: HashMap<String, usize> = HashMap::new();
-        let (mut shared, mut touched) = (HashSet::new(), HashSet::new());
+        let (mut shared, mut touched) = (accounts, HashSet::new());
         for (index, person) in people.iter().enumerate() {
             for value in (self.of)(person).iter().map(self.name) {
+                if shared.contains(&value) {
+                    touched.insert(index);
+                }
                 if let Some(owner) = seen.insert(value.clone(), index) {
                     touched.extend([owner, index]);
                     if owner != index {
@@ -170,7 +183,7 @@ impl Evidence {
                 return own.insert(value.clone());
             }
             if told.insert(name.clone()) {
-                let why = "is also that of another person; it proves nobody";
+                let why = "is also that of another entry; it proves nobody";
                 refused.push(Fault::of(self.what, name.as_bytes(), why).refusal(&dn));
             }
             false

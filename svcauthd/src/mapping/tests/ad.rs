@@ -75,6 +75,63 @@ fn filetime(unix: u64) -> u64 {
 }
 
 #[test]
+fn a_user_has_the_principal_of_his_domain_besides_the_one_that_is_written() {
+    let user = |rid: u32, dn: &str, name: &str, upn: &str| {
+        let upn = if upn.is_empty() { String::new() } else { format!("userPrincipalName: {upn}\n") };
+        format!(
+            "dn: {dn}\nrid: {rid}\nobjectClass: user\nsAMAccountName: {name}\nuserAccountControl: 512\n{upn}\n"
+        )
+    };
+    let (here, child) = ("OU=People,DC=Example,DC=com", "CN=Users,DC=child,DC=example,DC=com");
+    let people = [
+        user(1, &format!("CN=Ann,{here}"), "ann", "ann.b@corp.example"),
+        user(2, &format!("CN=Ben,{child}"), "Ben", ""),
+        // The written name of one is the other's own: nobody can tell who came with that ticket.
+        user(3, &format!("CN=Cat,{here}"), "cat", "dan@EXAMPLE.COM"),
+        user(4, &format!("CN=Dan,{here}"), "dan", "dan@corp.example"),
+        // The name of a shared account, which is nobody's.
+        user(7, &format!("CN=Gil,{here}"), "gil", "Deployer@example.com"),
+        // Outside of a domain, and with a written name that is none.
+        user(5, "CN=Eve,O=x", "eve", ""),
+        user(6, &format!("CN=Fay F,{here}"), "fay", "fay"),
+    ];
+    let account = "dn: CN=deployer,OU=accounts,DC=example,DC=com\nrid: 1100\nobjectClass: user\nsAMAccountName: deployer\n\
+        userAccountControl: 512\nuidNumber: 7001\ngidNumber: 7000\n";
+    let candidate = mapped_in(None, account, "", &people.concat());
+    assert_eq!(candidate.accounts.len(), 1);
+    let found: Vec<(&str, Vec<&str>)> = candidate
+        .people
+        .iter()
+        .map(|person| (person.login.as_str(), person.principals.iter().map(String::as_str).collect()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("ann", vec!["ann.b@corp.example", "ann@EXAMPLE.COM"]),
+            ("Ben", vec!["Ben@CHILD.EXAMPLE.COM"]),
+            ("cat", vec!["cat@EXAMPLE.COM"]),
+            ("dan", vec!["dan@corp.example"]),
+            ("eve", vec![]),
+            ("fay", vec!["fay@EXAMPLE.COM"]),
+            ("gil", vec!["gil@EXAMPLE.COM"]),
+        ]
+    );
+}
+
+#[test]
+fn without_the_attribute_nobody_has_a_principal() {
+    let ann = "dn: CN=Ann,DC=Example,DC=com\nrid: 1\nobjectClass: user\nsAMAccountName: ann\nuserAccountControl: 512\n\
+        userPrincipalName: ann@corp.example\n";
+    let principals = |config: &str| {
+        let fetched = Fetched { people: with_sids(ann), ..Fetched::default() };
+        let candidate = map(fetched, &Config::parse(config).unwrap(), &LocalNames::default());
+        candidate.people.iter().map(|person| person.principals.len()).collect::<Vec<_>>()
+    };
+    assert_eq!(principals(CONFIG), [2]);
+    assert_eq!(principals(&CONFIG.replace("[[access]]", "principal = []\n[[access]]")), [0]);
+}
+
+#[test]
 fn a_person_and_an_account_are_taken_over_by_sid() {
     let account = "dn: CN=deployer,DC=x\nrid: 1100\nobjectClass: user\nsAMAccountName: deployer\nuserAccountControl: 512\n\
         uidNumber: 7001\ngidNumber: 7000\nhomeDirectory: \\\\\\\\server\\\\share\nunixHomeDirectory: /srv/d\nloginShell: /bin/sh\n";
@@ -93,7 +150,10 @@ fn a_person_and_an_account_are_taken_over_by_sid() {
         (bob.id.as_str(), bob.dn.as_str(), bob.login.as_str()),
         ("S-1-5-21-1-2-3-1001", "cn=bob b,dc=x", "bob")
     );
-    assert_eq!((bob.keys.len(), bob.principals.as_slice()), (1, &["bob@x.test".to_owned()][..]));
+    assert_eq!(
+        (bob.keys.len(), bob.principals.as_slice()),
+        (1, &["bob@X".to_owned(), "bob@x.test".to_owned()][..])
+    );
     assert_eq!((bob.disabled, bob.expires, bob.locked_until), (false, None, None));
 }
 
