@@ -102,6 +102,20 @@ pub fn read_trusted(path: &Path, max: u64) -> Result<String, SnapshotError> {
     read_text(open_trusted(path)?, max)
 }
 
+/// A small file that only root can have written, whatever is in it.
+///
+/// # Errors
+/// [`SnapshotError`].
+pub fn read_trusted_bytes(path: &Path, max: u64) -> Result<Vec<u8>, SnapshotError> {
+    let (file, len) = open_trusted(path)?;
+    if len > max {
+        return Err(SnapshotError::Untrusted("it is longer than it may be"));
+    }
+    let mut bytes = Vec::new();
+    file.take(max).read_to_end(&mut bytes).map_err(|error| SnapshotError::Refused(error.to_string()))?;
+    Ok(bytes)
+}
+
 /// A small text file whoever may have written it: for what can only make an answer stricter.
 pub(crate) fn read_whoever_wrote_it(path: &Path, max: u64) -> Result<String, SnapshotError> {
     // Links are followed: a link is one of the things that make a file untrusted, and its text still says something.

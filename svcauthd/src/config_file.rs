@@ -8,7 +8,10 @@ use svcauth_core::config::{Bind, Config, ConfigError, DirectoryKind};
 use svcauth_core::origin::{Fingerprint, PublicKey};
 use svcauth_host::managed::CONFIG_MAX;
 use svcauth_host::paths;
-use svcauth_host::snapshot_file::{SnapshotError, read_trusted};
+use svcauth_host::snapshot_file::{SnapshotError, read_trusted, read_trusted_bytes};
+
+/// Longest keytab in bytes: some thousand keys.
+const KEYTAB_MAX: u64 = 1 << 20;
 
 /// The configuration with what its files hold.
 #[derive(Clone, Debug)]
@@ -19,6 +22,17 @@ pub struct Loaded {
     pub config: Config,
     /// Fingerprints of the trusted certificate authorities.
     pub trusted_ca: Vec<Fingerprint>,
+}
+
+/// A keytab, and whose key of it is used. Not `Debug`: a key must not reach a log by way of a `{:?}`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Keytab {
+    /// Where it was.
+    pub path: PathBuf,
+    /// The whole file.
+    pub bytes: Vec<u8>,
+    /// The principal that the configuration names.
+    pub principal: Option<String>,
 }
 
 /// Why the configuration cannot be used.
@@ -46,7 +60,7 @@ impl fmt::Display for ConfigFileError {
             Self::File(path, SnapshotError::Untrusted(why)) => {
                 write!(
                     f,
-                    "{0}: {why}; it must be a plain text that only root can write (chown root {0} && chmod go-w {0})",
+                    "{0}: {why}; it must be a plain file that only root can write (chown root {0} && chmod go-w {0})",
                     path.display()
                 )
             }
@@ -94,7 +108,7 @@ impl Loaded {
             return Ok(None);
         };
         let text = read(password_file)?;
-        keeps_to_itself(password_file)
+        keeps_to_itself(password_file, "password")
             .map_err(|why| ConfigFileError::File(password_file.clone(), SnapshotError::Refused(why)))?;
         let secret = text.lines().next().unwrap_or_default();
         if secret.is_empty() {
@@ -104,6 +118,22 @@ impl Loaded {
             ));
         }
         Ok(Some(secret.to_owned()))
+    }
+
+    /// The keytab, with `bind = "gssapi"`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or others than root can: whoever has its key is this host.
+    pub fn keytab(&self) -> Result<Option<Keytab>, ConfigFileError> {
+        let Some(Bind::Gssapi { keytab, principal }) =
+            self.config.directory.kind.server().map(|server| &server.bind)
+        else {
+            return Ok(None);
+        };
+        let fault = |why| ConfigFileError::File(keytab.clone(), why);
+        let bytes = read_trusted_bytes(keytab, KEYTAB_MAX).map_err(fault)?;
+        keeps_to_itself(keytab, "key").map_err(|why| fault(SnapshotError::Refused(why)))?;
+        Ok(Some(Keytab { path: keytab.clone(), bytes, principal: principal.clone() }))
     }
 
     /// Looks whether the LDIF file, or the authorities of the LDAP servers, are there.
@@ -134,12 +164,12 @@ fn read(path: &Path) -> Result<String, ConfigFileError> {
 }
 
 /// Whoever reads the bind password can ask the directory in svcauth's name (CVE-2009-1073 of nss-ldapd).
-fn keeps_to_itself(path: &Path) -> Result<(), String> {
+fn keeps_to_itself(path: &Path, what: &str) -> Result<(), String> {
     let mode = std::fs::metadata(path).map_err(|error| error.to_string())?.permissions().mode();
     if mode & 0o007 == 0 {
         Ok(())
     } else {
-        Err(format!("everybody on this host can read the password; run: chmod 0600 {}", path.display()))
+        Err(format!("everybody on this host can read the {what}; run: chmod 0600 {}", path.display()))
     }
 }
 
@@ -195,7 +225,7 @@ mod tests {
         write(&path, "secret\n").unwrap();
         let verdict = |mode| {
             set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            keeps_to_itself(&path)
+            keeps_to_itself(&path, "password")
         };
         for mode in [0o600, 0o400, 0o640] {
             assert_eq!(verdict(mode), Ok(()), "{mode:o}");

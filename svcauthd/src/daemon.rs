@@ -1,13 +1,15 @@
-//! `svcauthd`: the monitor, or its worker when it is called `svcauthd worker`.
+//! `svcauthd`: the monitor, or one of its processes when it is called `svcauthd worker` or `svcauthd keeper`.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use svcauth_host::snapshot_file::SnapshotError;
+
 use crate::config_file::{ConfigFileError, Loaded};
 use crate::usage::arguments;
-use crate::{monitor, worker};
+use crate::{keeper, monitor, worker};
 
 /// Keeps a snapshot of the directory, from which NSS and PAM answer.
 #[derive(Debug, Parser)]
@@ -25,12 +27,26 @@ enum Role {
     /// Fetch for a monitor on standard input; started by the monitor only
     #[command(hide = true)]
     Worker,
+    /// Prove this host's identity for a worker; started by the monitor only
+    #[command(hide = true)]
+    Keeper {
+        /// The user to become
+        user: u32,
+        /// The group to become
+        group: u32,
+        /// Whose key to use
+        principal: Option<String>,
+    },
 }
 
 /// What a refresh would need: the configuration and every file that it names.
 fn check() -> Result<(), ConfigFileError> {
     let loaded = Loaded::read()?;
     loaded.secret()?;
+    if let Some(keytab) = loaded.keytab()? {
+        let fault = |why| ConfigFileError::File(keytab.path.clone(), SnapshotError::Refused(why));
+        keeper::principal(&keytab.bytes, keytab.principal.as_deref()).map_err(fault)?;
+    }
     loaded.sources_are_there()
 }
 
@@ -43,6 +59,9 @@ pub fn run() -> ExitCode {
     };
     let ended = match cli.role {
         Some(Role::Worker) => worker::run().map_err(|error| error.to_string()),
+        Some(Role::Keeper { user, group, principal }) => {
+            keeper::run(user.into(), group.into(), principal.as_deref()).map_err(|error| error.to_string())
+        }
         None if cli.check => check().map_err(|error| error.to_string()),
         None => monitor::run().map_err(|error| error.to_string()),
     };

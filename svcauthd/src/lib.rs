@@ -14,6 +14,7 @@ pub mod directory;
 pub mod failure;
 pub mod frame;
 pub mod job;
+pub mod keeper;
 pub mod local_names;
 pub mod mapping;
 pub mod monitor;

@@ -57,7 +57,7 @@ pub fn run() -> io::Result<()> {
 }
 
 /// Gives up what the monitor has left to give up, and makes sure that it is gone.
-fn restrict() -> io::Result<()> {
+pub(crate) fn restrict() -> io::Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     // It was started as /proc/self/exe, and ps(1) would call it "exe".
     prctl::set_name(c"svcauthd")?;

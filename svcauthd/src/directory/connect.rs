@@ -20,8 +20,34 @@ const MAX_PING_ANSWER: usize = 2 * netlogon::ANSWER_MAX;
 const STARTTLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 
 /// An open way to a server.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
+    /// What protects it.
+    fn protection(&self) -> Protection {
+        Protection::None
+    }
+}
+
+impl Stream for TcpStream {}
+impl Stream for UnixStream {}
+#[cfg(test)]
+impl Stream for tokio::io::DuplexStream {}
+impl Stream for tokio_native_tls::TlsStream<TcpStream> {
+    fn protection(&self) -> Protection {
+        Protection::Tls { end_point: self.get_ref().tls_server_end_point().ok().flatten() }
+    }
+}
+
+/// What protects the bytes of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Protection {
+    /// Nothing, because they do not leave this host.
+    None,
+    /// TLS.
+    Tls {
+        /// The hash of the server's certificate (RFC 5929, 4); none for a certificate for which the RFC defines none.
+        end_point: Option<Vec<u8>>,
+    },
+}
 
 /// Connects and protects the connection as configured; nothing of the bind is said yet.
 pub(super) async fn open(
@@ -110,7 +136,7 @@ async fn start_tls<S: AsyncRead + AsyncWrite + Unpin>(
     let broken =
         |what: String| FetchError::Broken { server: server.clone(), step: "StartTLS".to_owned(), what };
     stream.write_all(STARTTLS).await.map_err(|error| broken(error.to_string()))?;
-    let answer = one_message(&server, stream).await?;
+    let answer = one_message(&server, "StartTLS", MAX_STARTTLS_ANSWER, stream).await?;
     let guard = |fault| FetchError::Guard { server: server.clone(), fault };
     match shape::check(&answer, Phase::StartTls).map_err(guard)? {
         Seen::StartTls(0) => Ok(()),
@@ -124,11 +150,16 @@ async fn start_tls<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Reads exactly one message; a byte behind it was not sent by a server that waits for our hello.
-async fn one_message<S: AsyncRead + Unpin>(server: &str, stream: &mut S) -> Result<Vec<u8>, FetchError> {
+/// Reads exactly one message of at most `max` bytes; a byte behind it was not sent by a server that waits for our turn.
+pub(super) async fn one_message<S: AsyncRead + Unpin>(
+    server: &str,
+    step: &str,
+    max: usize,
+    stream: &mut S,
+) -> Result<Vec<u8>, FetchError> {
     let broken = |what: &str| FetchError::Broken {
         server: server.to_owned(),
-        step: "StartTLS".to_owned(),
+        step: step.to_owned(),
         what: what.to_owned(),
     };
     let mut answer = Vec::new();
@@ -139,13 +170,13 @@ async fn one_message<S: AsyncRead + Unpin>(server: &str, stream: &mut S) -> Resu
             return if message.len() == answer.len() {
                 Ok(answer)
             } else {
-                Err(broken("bytes came in clear after the server's answer"))
+                Err(broken("more bytes came after the server's answer"))
             };
         }
         let mut chunk = [0; 512];
         let read = stream.read(&mut chunk).await.map_err(|error| broken(&error.to_string()))?;
         answer.extend_from_slice(chunk.get(..read).unwrap_or_default());
-        if read == 0 || answer.len() > MAX_STARTTLS_ANSWER {
+        if read == 0 || answer.len() > max {
             return Err(broken("the server closed the connection or talked too much"));
         }
     }
@@ -192,7 +223,7 @@ mod tests {
         let injected = [&yes[..], b"\x30"].concat();
         assert_eq!(
             answer(&injected).unwrap_err(),
-            "ldap://h:389: StartTLS broke off: bytes came in clear after the server's answer"
+            "ldap://h:389: StartTLS broke off: more bytes came after the server's answer"
         );
         let nested = [0x30, 0x84, 0, 0, 0x40, 0].repeat(700);
         assert!(answer(&nested).is_err());

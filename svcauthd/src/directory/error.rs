@@ -62,6 +62,14 @@ pub enum FetchError {
         /// What the TLS library said.
         what: String,
     },
+    /// No bind with Kerberos: the keytab, the KDC, or the server's refusal.
+    #[error("{server}: Kerberos failed: {what}")]
+    Kerberos {
+        /// The server.
+        server: String,
+        /// Who said what.
+        what: String,
+    },
     /// The server sent what no LDAP server sends.
     #[error("{server}: the server {fault}")]
     Guard {
@@ -126,6 +134,7 @@ impl FetchError {
             Self::Discovery { .. } | Self::Connect { .. } => FailureKind::Connect,
             Self::Tls { .. } => FailureKind::Tls,
             Self::Guard { .. } => FailureKind::Hostile,
+            Self::Kerberos { .. } => FailureKind::Bind,
             Self::Refused { step, .. } if step == "bind" => FailureKind::Bind,
             Self::Refused { step, .. } if step == "StartTLS" => FailureKind::Tls,
             // Time, size and administrative limit: part of the list came.

@@ -72,7 +72,7 @@ pub(super) async fn fetch(
 /// One server while it is asked.
 pub(super) struct Server<'a> {
     pub(super) uri: &'a DirectoryUri,
-    wait: Duration,
+    pub(super) wait: Duration,
     pub(super) link: Link,
 }
 
@@ -122,9 +122,16 @@ impl Server<'_> {
         &self,
         ldap: &LdapDirectory,
         secret: Option<&str>,
-        stream: Box<dyn connect::Stream>,
+        mut stream: Box<dyn connect::Stream>,
     ) -> Result<Ldap, FetchError> {
-        let first = if ldap.bind == Bind::Anonymous { Phase::Search } else { Phase::Bind };
+        let first = match &ldap.bind {
+            Bind::Gssapi { .. } => {
+                self.prove(&mut stream).await?;
+                Phase::Search
+            }
+            Bind::Anonymous => Phase::Search,
+            Bind::Simple { .. } | Bind::External => Phase::Bind,
+        };
         let mut session = self.guarded(stream, first).await?;
         self.bind(&mut session, &ldap.bind, secret).await?;
         Ok(session)
@@ -164,7 +171,8 @@ impl Server<'_> {
 
     async fn bind(&self, session: &mut Ldap, bind: &Bind, secret: Option<&str>) -> Result<(), FetchError> {
         let result = match bind {
-            Bind::Anonymous => return Ok(()),
+            // Kerberos has done its part before.
+            Bind::Anonymous | Bind::Gssapi { .. } => return Ok(()),
             Bind::Simple { dn, .. } => {
                 let secret = secret.filter(|secret| !secret.is_empty()).ok_or(FetchError::NoSecret)?;
                 self.within("bind", session.simple_bind(dn, secret)).await?

@@ -20,6 +20,9 @@ mod pump;
 mod ranges;
 pub mod reach;
 mod relist;
+mod sasl;
+#[cfg(test)]
+mod sasl_tests;
 pub(crate) mod schema;
 #[cfg(test)]
 mod scripted;

@@ -151,6 +151,36 @@ pub(super) fn first_value<'a>(content: &'a [u8], name: &str) -> Option<&'a [u8]>
     None
 }
 
+/// The server's answer to a bind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BindAnswer {
+    /// The message that it answers.
+    pub id: u32,
+    /// The LDAP result code.
+    pub code: u32,
+    /// The diagnostic message.
+    pub text: String,
+    /// `serverSaslCreds`.
+    pub token: Option<Vec<u8>>,
+}
+
+/// Checks and reads one whole answer to a bind (RFC 4511, 4.2.2).
+///
+/// # Errors
+/// As [`check`].
+pub fn bind_answer(pdu: &[u8]) -> Result<BindAnswer, GuardError> {
+    check(pdu, Phase::Bind)?;
+    let mut message = Elements(Elements(pdu).expect(SEQUENCE, "it is no SEQUENCE")?);
+    let id = number(message.expect(INTEGER, "it has no message id")?, "its message id is out of range")?;
+    let mut content = Elements(message.next()?.1);
+    let code = number(content.expect(ENUMERATED, "a result has no code")?, "a result code is out of range")?;
+    content.text("a result has no matched DN")?;
+    let text = content.expect(OCTETS, "a result has no diagnostic message")?;
+    content.optional(0xa3)?;
+    let token = content.optional(0x87)?.map(<[u8]>::to_vec);
+    Ok(BindAnswer { id, code, text: String::from_utf8_lossy(text).into_owned(), token })
+}
+
 fn extended(id: u32, content: &mut Elements<'_>, phase: Phase) -> Result<Seen, GuardError> {
     let code = result(content, &[0x8a, 0x8b])?;
     match (id, phase) {

@@ -1,6 +1,6 @@
 //! What is asked of the servers, and how much goes to and fro: counted where a connection is, so that nothing is missed.
 
-use super::connect::Stream;
+use super::connect::{Protection, Stream};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::pin::Pin;
@@ -64,6 +64,12 @@ struct Metered {
     stream: Box<dyn Stream>,
     meter: Meter,
     messages: Messages,
+}
+
+impl Stream for Metered {
+    fn protection(&self) -> Protection {
+        self.stream.protection()
+    }
 }
 
 impl AsyncRead for Metered {

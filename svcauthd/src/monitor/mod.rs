@@ -8,6 +8,7 @@ mod board;
 mod exposition;
 mod intake;
 mod jitter;
+mod keeping;
 mod log;
 mod metrics;
 mod mirror;

@@ -12,7 +12,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Event;
 use super::intake::Intake;
-use crate::config_file::Loaded;
+use super::keeping::Kept;
+use crate::config_file::{Keytab, Loaded};
 use crate::directory::{Depth, Mark, Traffic, readable};
 use crate::failure::{Failure, FailureKind};
 use crate::frame;
@@ -40,6 +41,8 @@ struct Worker {
     number: u64,
     /// Whether somebody waits for it to speak by itself.
     is_watched: bool,
+    /// Who proves this host's identity for it, with `bind = "gssapi"`.
+    keeper: Option<Kept>,
 }
 
 /// A question to the worker.
@@ -67,11 +70,13 @@ impl Supervisor {
     /// Asks the worker; `heard` is told how many entries have come in.
     ///
     /// A worker that says why it has no answer is kept, with what it knows about the servers: which of them is dead. One
-    /// that is late, gone or talks nonsense is ended, and one that reports a fault of its own.
+    /// that is late, gone or talks nonsense is ended, and one that reports a fault of its own. So is one with a keeper,
+    /// whatever it says: a ticket may be to blame, or a keeper that still waits for a KDC.
     pub(super) fn fetch(&mut self, question: Question<'_>, heard: &mut dyn FnMut([usize; 3])) -> Answered {
         let answered = self.try_fetch(question, heard);
         let faults = [FailureKind::Worker, FailureKind::Internal];
-        if answered.as_ref().is_err_and(|(failure, _)| faults.contains(&failure.kind)) {
+        let has_keeper = self.worker.as_ref().is_some_and(|worker| worker.keeper.is_some());
+        if answered.as_ref().is_err_and(|(failure, _)| has_keeper || faults.contains(&failure.kind)) {
             self.end_worker();
         }
         answered
@@ -88,8 +93,9 @@ impl Supervisor {
             since,
             depth,
         };
+        let keytab = loaded.keytab().map_err(|error| failed(FailureKind::Config, error.to_string()))?;
         let worker = self
-            .worker()
+            .worker(keytab)
             .map_err(|error| failed(FailureKind::Worker, format!("the worker cannot be started: {error}")))?;
         let lost = |error: io::Error| {
             let what = format!("the worker is lost ({error}); a new one is started at the next refresh");
@@ -136,13 +142,21 @@ impl Supervisor {
         has_stirred
     }
 
-    fn worker(&mut self) -> io::Result<&mut Worker> {
-        // One that died while it had nothing to do is replaced before it is asked; the refresh need not fail for it.
-        let dead = |worker: &mut Worker| !matches!(worker.child.try_wait(), Ok(None));
+    fn worker(&mut self, keytab: Option<Keytab>) -> io::Result<&mut Worker> {
+        // One that died while it had nothing to do is replaced before it is asked; the refresh need not fail for it. So is
+        // one whose keytab has changed: the machine's password was, and the old key will soon be good for nothing.
+        let dead = |worker: &mut Worker| {
+            let kept = match (&mut worker.keeper, &keytab) {
+                (None, None) => true,
+                (Some(keeper), Some(keytab)) => keeper.has(keytab),
+                _ => false,
+            };
+            !kept || !matches!(worker.child.try_wait(), Ok(None))
+        };
         if self.worker.as_mut().is_none_or(dead) {
             self.end_worker();
             self.started += 1;
-            self.worker = Some(start(self.user, self.started)?);
+            self.worker = Some(start(self.user, keytab, self.started)?);
         }
         self.worker.as_mut().ok_or_else(|| io::Error::other("no worker"))
     }
@@ -156,9 +170,11 @@ impl Supervisor {
     }
 }
 
-/// The worker's own program, as another user, with the socket as standard input and nothing else.
-fn start(user: Ids, number: u64) -> io::Result<Worker> {
+/// The worker's own program, as another user, with the socket as standard input, the way to the keeper, if there is one,
+/// as standard output, and nothing else.
+fn start(user: Ids, keytab: Option<Keytab>, number: u64) -> io::Result<Worker> {
     let (socket, theirs) = UnixStream::pair()?;
+    let (keeper, way) = keytab.map(|keytab| Kept::start(user, keytab)).transpose()?.unzip();
     // `uid` makes the standard library clear the supplementary groups too; the worker checks all of it again.
     let child = Command::new("/proc/self/exe")
         .arg0("svcauthd")
@@ -168,9 +184,9 @@ fn start(user: Ids, number: u64) -> io::Result<Worker> {
         .uid(user.uid)
         .gid(user.gid)
         .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .stdout(Stdio::null())
+        .stdout(way.map_or_else(Stdio::null, Stdio::from))
         .spawn()?;
-    Ok(Worker { child, socket, number, is_watched: false })
+    Ok(Worker { child, socket, keeper, number, is_watched: false })
 }
 
 fn is_readable_now(socket: &UnixStream) -> bool {

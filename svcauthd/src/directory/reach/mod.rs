@@ -6,7 +6,7 @@
 mod discover;
 pub(super) mod names;
 pub mod netlogon;
-#[expect(unsafe_code, reason = "the resolver of the C library; the only foreign function of this crate")]
+#[expect(unsafe_code, reason = "the resolver of the C library")]
 mod resolver_ffi;
 pub mod servers;
 pub mod srv;
