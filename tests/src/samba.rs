@@ -19,7 +19,8 @@ pub(crate) const SAM: &str = "/run/world/samba/private/sam.ldb";
 pub(crate) const ADDRESS: &str = "10.77.0.2";
 /// Where the system itself may change it while the controller runs.
 const LDAPI: &str = "ldapi://%2Frun%2Fworld%2Fsamba%2Fprivate%2Fldap_priv%2Fldapi";
-const NAME: &str = "dc1.example.com";
+/// Its name.
+pub(crate) const NAME: &str = "dc1.example.com";
 /// The suffix of the domain.
 pub const DOMAIN: &str = "DC=example,DC=com";
 /// The password of svcauth@example.com, an ordinary user; controllers demand letters of both cases and digits.
@@ -231,11 +232,12 @@ fn provision() -> Outcome {
     tool.patience(Duration::from_secs(120)).run()?.expect_ok().doing("make a domain").map(drop)
 }
 
-/// LDAP and DNS alone: no file sharing, no Kerberos.
+/// LDAP, Kerberos and DNS: no file sharing. Over TLS a ticket is enough, without a signature on every message.
 fn config() -> String {
     format!(
         "[global]\nnetbios name = DC1\nrealm = EXAMPLE.COM\nworkgroup = EXAMPLE\n\
-         server role = active directory domain controller\nserver services = ldap, dns\n\
+         server role = active directory domain controller\nserver services = ldap, kdc, dns\n\
+         ldap server require strong auth = allow_sasl_over_tls\n\
          interfaces = {ADDRESS}/32\nbind interfaces only = yes\nprivate dir = {HOME}/private\n\
          state directory = {HOME}/state\ncache directory = {HOME}/cache\nlock directory = {HOME}\n\
          pid directory = {HOME}\nbinddns dir = {HOME}/bind-dns\nlog file = /var/log/samba.%m\nldb:nosync = true\n\
@@ -244,7 +246,7 @@ fn config() -> String {
     )
 }
 
-fn set_password(login: &str, password: &str) -> Outcome {
+pub(crate) fn set_password(login: &str, password: &str) -> Outcome {
     let tool = Program::new("samba-tool").args(&["user", "setpassword", login]);
     tool.arg(format!("--newpassword={password}")).arg("-H").arg(SAM).run()?.expect_ok().map(drop)
 }

@@ -5,6 +5,7 @@
 
 mod ad;
 mod ad_changes;
+mod ad_kerberos;
 mod broken_host;
 mod certificates;
 mod cli;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         cli::CASES,
         metrics::CASES,
         ad::CASES,
+        ad_kerberos::CASES,
         reach::CASES,
         ad_changes::CASES,
         sid::CASES,
