@@ -7,8 +7,8 @@ use ldap3::controls::{PagedResults, RawControl};
 use ldap3::{LdapResult, ResultEntry, SearchEntry, parse_refs};
 use libfuzzer_sys::fuzz_target;
 use svcauth_fuzz::pieces::Pieces;
-use svcauthd::directory::guard::{Guard, GuardError, MAX_DEPTH};
-use svcauthd::directory::shape::Phase;
+use svcauthd::directory::guard::{Guard, GuardError, MAX_DEPTH, whole_message};
+use svcauthd::directory::shape::{Phase, bind_answer};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut pieces = Pieces(bytes);
@@ -23,7 +23,17 @@ fuzz_target!(|bytes: &[u8]| {
         Err(error) => assert_eq!(chunked, Some(error)),
     }
     messages(&passed);
+    bind(wire);
 });
+
+/// An answer to a bind is read before there is a library; what it is said to hold is there.
+fn bind(wire: &[u8]) {
+    let Ok(answer) = bind_answer(wire) else { return };
+    assert!(whole_message(wire).is_ok_and(|message| message == Some(wire)));
+    if let Some(token) = answer.token.filter(|token| !token.is_empty()) {
+        assert!(wire.windows(token.len()).any(|bytes| bytes == token));
+    }
+}
 
 /// Feeds the bytes in chunks; gives what passed, and the error that ended it.
 fn feed(guard: &mut Guard, wire: &[u8], size: usize) -> (Vec<u8>, Option<GuardError>) {
