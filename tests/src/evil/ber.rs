@@ -55,9 +55,14 @@ pub fn entry(id: u32, entry: &Entry) -> Vec<u8> {
 
 /// An entry whose name need not be a text.
 pub fn raw_entry<N: AsRef<[u8]>>(id: u32, dn: &[u8], attributes: &[(N, Vec<Vec<u8>>)]) -> Vec<u8> {
+    message(id, 0x64, &entry_content(dn, attributes), &[])
+}
+
+/// The content of the operation that is an entry.
+pub fn entry_content<N: AsRef<[u8]>>(dn: &[u8], attributes: &[(N, Vec<Vec<u8>>)]) -> Vec<u8> {
     let list: Vec<u8> =
         attributes.iter().flat_map(|(name, values)| attribute(name.as_ref(), values)).collect();
-    message(id, 0x64, &[tlv(0x04, dn), tlv(0x30, &list)].concat(), &[])
+    [tlv(0x04, dn), tlv(0x30, &list)].concat()
 }
 
 fn attribute(name: &[u8], values: &[Vec<u8>]) -> Vec<u8> {

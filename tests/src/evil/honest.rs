@@ -1,6 +1,7 @@
 //! The right answers, from which a script departs.
 
 use super::ber::{entry, number, page_end, reference, result, tlv};
+use super::content_sync::{self, SYNC};
 use super::request::{Operation, Request, Search};
 use super::tree::{Entry, Flavour, Tree};
 use super::{Answer, PAGING, Step};
@@ -35,6 +36,9 @@ fn root(tree: &Tree) -> Entry {
     root.add("supportedLDAPVersion", b"3");
     let suffix = tree.entries.first().map(|first| first.dn.clone()).unwrap_or_default();
     root.add("namingContexts", suffix.as_bytes());
+    if tree.flavour == Flavour::Provider {
+        root.add("supportedControl", SYNC.as_bytes());
+    }
     if tree.flavour == Flavour::Windows {
         root.add("supportedControl", DOMAIN_SCOPE.as_bytes());
         root.add("defaultNamingContext", suffix.as_bytes());
@@ -52,6 +56,11 @@ fn found(tree: &Tree, request: &Request, search: &Search) -> Answer {
     let Some(all) = tree.search(&search.base, search.scope, (*tag, filter)) else {
         return vec![Step::Send(result(request.id, 0x65, NO_SUCH_OBJECT, ""))];
     };
+    if tree.flavour == Flavour::Provider {
+        if let Some(steps) = content_sync::answer(tree, request, search, &all) {
+            return steps;
+        }
+    }
     let windows = tree.flavour == Flavour::Windows;
     let (size, cookie) = search.page.clone().unwrap_or((u32::MAX, Vec::new()));
     let size = usize::try_from(size).unwrap_or(usize::MAX).min(tree.most);
@@ -81,7 +90,7 @@ fn refers(tree: &Tree, request: &Request, search: &Search) -> bool {
 }
 
 /// The attributes that were asked for.
-fn selected(found: &Entry, search: &Search, windows: bool) -> Entry {
+pub(super) fn selected(found: &Entry, search: &Search, windows: bool) -> Entry {
     let all = search.attributes.is_empty() || search.attributes.iter().any(|name| name == "*");
     let mut attributes = Vec::new();
     for (name, values) in &found.attributes {

@@ -4,6 +4,7 @@
 //! itself, so a test can look at everything that it was sent. [`Proxy`] stands before a real server.
 
 pub mod ber;
+pub mod content_sync;
 mod honest;
 mod proxy;
 mod request;

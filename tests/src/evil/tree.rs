@@ -10,6 +10,8 @@ use super::ber::Reader;
 pub enum Flavour {
     /// OpenLDAP and its like.
     Posix,
+    /// The same with content synchronisation.
+    Provider,
     /// Active Directory on Windows: long lists in ranges, pages of its own size, search references at the domain's root.
     Windows,
 }
@@ -112,7 +114,7 @@ impl Entry {
 
     fn completed(mut self, flavour: Flavour, number: u32) -> Self {
         let id = self.id();
-        if flavour == Flavour::Posix {
+        if flavour != Flavour::Windows {
             self.default("entryUUID", as_uuid(&id).as_bytes());
             return self;
         }

@@ -9,6 +9,7 @@ mod faults;
 mod lies;
 mod numbers;
 mod odd;
+mod provider;
 mod slow;
 mod stage;
 mod tls;
@@ -32,6 +33,9 @@ use numbers::{
     a_controller_that_lost_its_count_is_read_anew, increments_that_are_not_whole_are_not_believed,
 };
 use odd::{an_empty_password_is_never_sent, harmless_oddities_are_read_right};
+use provider::{
+    a_provider_that_lost_continuity_is_read_anew, changes_that_a_provider_tells_by_halves_are_not_believed,
+};
 use slow::{servers_that_never_end_are_left, silence_and_slowness_end_at_the_timeout};
 use tls::{
     a_certificate_that_is_not_in_order_is_refused, a_password_is_never_sent_in_clear,
@@ -57,6 +61,8 @@ cases!("evil":
     controllers_that_lie_about_ranges_are_not_believed,
     increments_that_are_not_whole_are_not_believed,
     a_controller_that_lost_its_count_is_read_anew,
+    changes_that_a_provider_tells_by_halves_are_not_believed,
+    a_provider_that_lost_continuity_is_read_anew,
     a_connection_cut_at_every_kilobyte_never_gives_half_a_directory,
     a_connection_that_stalls_or_is_bent_gives_nothing,
     a_server_that_dies_freezes_or_vanishes_in_mid_fetch_slows_nothing,

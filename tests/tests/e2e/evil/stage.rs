@@ -93,7 +93,7 @@ impl Stage {
         let (name, uid) = (format!("new{}", self.rows), 7100 + self.rows);
         let changed = 100_000 + self.rows;
         self.ldif += &match self.flavour {
-            Flavour::Posix => format!(
+            Flavour::Posix | Flavour::Provider => format!(
                 "\ndn: uid={name},ou=accounts,dc=example,dc=com\nobjectClass: account\nobjectClass: posixAccount\n\
                  uid: {name}\ncn: {name}\nuidNumber: {uid}\ngidNumber: 7000\nhomeDirectory: /home/{name}\n"
             ),
