@@ -42,7 +42,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(!from_directory || candidate.refused.len() == refused, "{:?}", candidate.refused);
     let state = join(&candidate, &CONFIG, Vec::new(), &mut RoleMemory::default());
     published(&state);
-    let Ok(files) = to_files(&state, &state.accounts, sample::stamp()) else {
+    let Ok((files, _)) = to_files(state, sample::stamp()) else {
         // Two people with one key: a worker can have nothing published at all, but only by lying.
         assert!(!from_directory);
         return;

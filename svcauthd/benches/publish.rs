@@ -89,7 +89,7 @@ fn recheck_join_build_publish(bencher: Bencher, accounts: u32) {
         recheck(&mut candidate, &config, &local);
         assert_eq!(candidate.accounts.len(), accounts as usize);
         let state = join(&candidate, &config, Vec::new(), &mut RoleMemory::default());
-        let files = to_files(&state, &state.accounts, stamp(&config)).unwrap();
+        let (files, _) = to_files(state, stamp(&config)).unwrap();
         dir.publish("access.snap", &files.access, Readers::Everybody).unwrap();
         dir.publish("accounts.snap", &files.accounts, Readers::Everybody).unwrap();
     });
@@ -100,7 +100,7 @@ fn recheck_join_build_publish(bencher: Bencher, accounts: u32) {
 fn write_and_fsync(bencher: Bencher, accounts: u32) {
     let (config, path) = (config(), scratch().with_extension("raw"));
     let state = join(&candidate(accounts), &config, Vec::new(), &mut RoleMemory::default());
-    let files = to_files(&state, &state.accounts, stamp(&config)).unwrap();
+    let (files, _) = to_files(state, stamp(&config)).unwrap();
     let bytes = [files.access, files.accounts].concat();
     bencher.bench(|| {
         let mut file = std::fs::File::create(&path).unwrap();

@@ -278,7 +278,7 @@ impl Publisher {
 
     fn write(
         &mut self,
-        state: State,
+        mut state: State,
         counts: Counts,
         local: &LocalNames,
         now: &Clock,
@@ -287,7 +287,8 @@ impl Publisher {
             Some(last) => (last.generation, last.accounts),
             None => (0, open_access().ok().and_then(|snapshot| snapshot.accounts().ok()).unwrap_or_default()),
         };
-        let accounts = with_tombstones(&state, &last, now.wall, |name| local.has_user(name));
+        let own = std::mem::take(&mut state.accounts);
+        state.accounts = with_tombstones(own, &last, now.wall, |name| local.has_user(name));
         drop(last);
         let stamp = Stamp {
             generation: remembered.max(last_generation()).saturating_add(1),
@@ -296,7 +297,7 @@ impl Publisher {
             id_range: state.policy.id_range,
             counts: [counts.accounts, counts.groups, counts.people],
         };
-        let files = to_files(&state, &accounts, stamp)?;
+        let (files, accounts) = to_files(state, stamp)?;
         let [access, shown] = FILES;
         // What decisions need comes first: an account must never be visible before it is known to be managed.
         self.dir.publish(access, &files.access, Readers::Group(self.group.as_raw()))?;

@@ -1,8 +1,10 @@
 //! A state as the two files, and the accounts that must not vanish at once.
 
+use std::collections::HashSet;
+
 use svcauth_core::policy::Account;
 use svcauth_core::snapshot::access::AccessFile;
-use svcauth_core::snapshot::{AccountsFile, BuildError, Stamp};
+use svcauth_core::snapshot::{AccountsFile, BuildError, NewAccount, NewGroup, Stamp};
 
 use super::State;
 
@@ -17,39 +19,51 @@ pub struct Files {
     pub access: Vec<u8>,
 }
 
-/// Lays a state out as its two files; `accounts` are those of [`with_tombstones`], or the state's own.
+/// Lays a state out as its two files. Takes it, because a large one must not stay in memory beside both of them; gives its
+/// accounts back.
 ///
 /// # Errors
 /// [`BuildError`]; a state that has been checked and joined gives none but for absurd lengths.
-pub fn to_files(state: &State, accounts: &[Account], stamp: Stamp) -> Result<Files, BuildError> {
-    let mut shown = AccountsFile::new(stamp)?;
-    state.passwd.iter().try_for_each(|account| shown.account(account))?;
-    state.groups.iter().try_for_each(|group| shown.group(group))?;
-    let mut access = AccessFile::new(stamp, &state.policy)?;
+pub fn to_files(state: State, stamp: Stamp) -> Result<(Files, Vec<Account>), BuildError> {
+    let State { passwd, groups, policy, accounts, people } = state;
+    let shown = accounts_file(passwd, groups, stamp)?;
+    let mut access = AccessFile::new(stamp, &policy)?;
     accounts.iter().try_for_each(|account| access.account(account))?;
-    state.people.iter().try_for_each(|known| access.person(&known.person, &known.keys, &known.principals))?;
-    Ok(Files { accounts: shown.finish()?, access: access.finish()? })
+    people.iter().try_for_each(|known| access.person(&known.person, &known.keys, &known.principals))?;
+    drop(people);
+    Ok((Files { accounts: shown, access: access.finish()? }, accounts))
 }
 
-/// The accounts to publish, with those of the last generation that are gone now.
+fn accounts_file(
+    passwd: Vec<NewAccount>,
+    groups: Vec<NewGroup>,
+    stamp: Stamp,
+) -> Result<Vec<u8>, BuildError> {
+    let mut shown = AccountsFile::new(stamp)?;
+    passwd.iter().try_for_each(|account| shown.account(account))?;
+    groups.iter().try_for_each(|group| shown.group(group))?;
+    drop((passwd, groups));
+    shown.finish()
+}
+
+/// The accounts of a state, with those of the last generation that are gone now.
 ///
 /// A login that began when the account still existed must not meet a snapshot that has never heard of it: "not in the
 /// snapshot" means "not managed" and lets it pass. So a removed account stays for a day, disabled. A name that is local
 /// now is left alone at once.
 pub fn with_tombstones(
-    state: &State,
+    mut accounts: Vec<Account>,
     last: &[Account],
     now: u64,
     is_local: impl Fn(&str) -> bool,
 ) -> Vec<Account> {
-    let mut accounts = state.accounts.clone();
-    let names: std::collections::HashSet<&str> =
-        state.accounts.iter().map(|account| account.name.as_str()).collect();
+    let names: HashSet<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
     let gone = last.iter().filter(|account| account.uid.is_some() && !names.contains(account.name.as_str()));
+    let mut remembered = Vec::new();
     for account in gone.filter(|account| !is_local(&account.name)) {
         let removed = if is_tombstone(account) { account.expires.unwrap_or(0) } else { now };
         if removed.saturating_add(REMEMBERED) > now {
-            accounts.push(Account {
+            remembered.push(Account {
                 id: String::new(),
                 disabled: true,
                 expires: Some(removed),
@@ -58,6 +72,7 @@ pub fn with_tombstones(
             });
         }
     }
+    accounts.append(&mut remembered);
     accounts
 }
 

@@ -259,14 +259,16 @@ fn a_removed_account_stays_disabled_for_a_day_unless_it_became_a_local_one() {
     let before = join(&candidate, &config, Vec::new()).accounts;
     candidate.accounts.retain(|entry| entry.name != "jenkins");
     let state = join(&candidate, &config, Vec::new());
-    let remembered = |last: &[Account], now| with_tombstones(&state, last, now, |_| false);
+    let remembered = |last: &[Account], now| with_tombstones(state.accounts.clone(), last, now, |_| false);
     let first = remembered(&before, 1_000_000);
     let jenkins = first.iter().find(|known| known.name == "jenkins").unwrap();
     assert!(jenkins.disabled && is_tombstone(jenkins) && jenkins.expires == Some(1_000_000));
     assert_eq!(remembered(&first, 1_000_000 + 86_399), first);
     assert!(!remembered(&first, 1_000_000 + 86_400).iter().any(|known| known.name == "jenkins"));
     assert!(
-        !with_tombstones(&state, &before, 1_000_000, |_| true).iter().any(|known| known.name == "jenkins")
+        !with_tombstones(state.accounts.clone(), &before, 1_000_000, |_| true)
+            .iter()
+            .any(|known| known.name == "jenkins")
     );
 }
 
@@ -291,5 +293,5 @@ fn a_key_or_principal_of_two_people_names_neither_and_does_not_stop_the_publicat
         id_range: config.accounts.id_range,
         counts: [0; 3],
     };
-    assert!(super::to_files(&state, &state.accounts, stamp).is_ok());
+    assert!(super::to_files(state, stamp).is_ok());
 }
