@@ -85,10 +85,10 @@ fn in_world(world: &World, args: &[String]) -> Outcome {
     let first = bench.first_load(world, size)?;
     let whole = bench.memory("after the first load")?;
     let ten = bench.ten_changes(size)?;
-    bench.memory("after ten changes")?;
+    let changed = bench.memory("after ten changes")?;
     let nothing = bench.nothing()?;
     print(&first, &ten, &nothing);
-    for (name, peak) in whole {
+    for (name, peak) in whole.into_iter().chain(changed) {
         require(peak < MEMORY_MAX, || format!("the {name} had {}", bytes(peak as f64)))?;
     }
     Ok(())

@@ -10,6 +10,8 @@ mod intake;
 mod jitter;
 mod keeping;
 mod log;
+#[expect(unsafe_code, reason = "an option of the C library's allocator")]
+mod malloc_ffi;
 mod metrics;
 mod mirror;
 mod outages;

@@ -24,7 +24,7 @@ use super::publisher::Publisher;
 use super::revocation::Revocation;
 use super::server::Server;
 use super::supervisor::Supervisor;
-use super::{Event, Monitor};
+use super::{Event, Monitor, malloc_ffi};
 use crate::config_file::{ConfigFileError, Loaded};
 use crate::local_names::LocalNames;
 use crate::state_dir::{StateDir, make_own_dir};
@@ -73,6 +73,7 @@ pub fn run() -> Result<(), StartError> {
     if !Uid::effective().is_root() {
         return Err(StartError::NotRoot);
     }
+    malloc_ffi::return_large_blocks();
     let loaded = Loaded::read().map_err(StartError::Config)?;
     let local =
         LocalNames::read().map_err(|error| StartError::System("/etc/passwd and /etc/group", error))?;
