@@ -12,20 +12,10 @@ use svcauthd::directory::{Depth, Entry, Extent, Kind, Mark, Request, Sink, Sourc
 
 use crate::server::group_dn;
 
-/// How hosts ask for news.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Everything, at every refresh.
-    Whole,
-    /// What has changed, as the source offers it.
-    Changes,
-}
-
 /// What all hosts of a fleet share.
 pub(crate) struct Fleet {
     pub(crate) config: Config,
     pub(crate) secret: String,
-    pub(crate) mode: Mode,
     /// The member that the first group gets next; hosts say when they see it.
     pub(crate) awaited: RwLock<String>,
     /// When each host saw it.
@@ -41,11 +31,10 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    pub(crate) fn new(config: Config, secret: &str, mode: Mode) -> Self {
+    pub(crate) fn new(config: Config, secret: &str) -> Self {
         Self {
             config,
             secret: secret.to_owned(),
-            mode,
             awaited: RwLock::default(),
             seen: Mutex::default(),
             complete: AtomicUsize::new(0),
@@ -69,12 +58,13 @@ impl Fleet {
     }
 
     fn fetch(&self, host: &mut Host) {
-        let (depth, since) = match self.mode {
-            Mode::Whole => (Depth::Whole, None),
-            Mode::Changes => (Depth::Changes, host.mark.as_ref()),
+        let request = Request {
+            config: &self.config,
+            secret: Some(&self.secret),
+            deadline: Instant::now() + Duration::from_secs(120),
+            since: host.mark.as_ref(),
+            depth: Depth::Changes,
         };
-        let deadline = Instant::now() + Duration::from_secs(120);
-        let request = Request { config: &self.config, secret: Some(&self.secret), deadline, since, depth };
         let awaited = self.awaited.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut view = View { awaited: &awaited, seen: false };
         match host.source.fetch(&request, &mut view) {

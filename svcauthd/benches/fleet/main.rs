@@ -25,7 +25,7 @@ use svcauth_tests::packages;
 use svcauth_tests::slapd::Slapd;
 use svcauth_tests::world::{self, World};
 
-use host::{Fleet, Mode};
+use host::Fleet;
 use server::{Size, Work, bytes, change, row};
 
 /// How large the measurement is.
@@ -94,7 +94,6 @@ fn in_world(world: &World, args: &[String]) -> Outcome {
     let (slapd, site) = server::start(world, plan.size, Duration::from_secs(plan.refresh))?;
     // The hosts of the fleet would each read the machine's 140 authorities otherwise, which is not what is measured.
     world.copy("/run/world/slapd/ca.pem", "/etc/ssl/certs/ca-certificates.crt", 0o644)?;
-    let config = Config::parse(&site.config).doing("read the configuration")?;
     let secret = std::fs::read_to_string("/etc/svcauth/bind.secret")?;
     let look = Work::of_a_look(&slapd)?;
     let Plan { hosts, seconds, refresh, size } = plan;
@@ -106,9 +105,11 @@ fn in_world(world: &World, args: &[String]) -> Outcome {
         server::MEMBERS
     );
     let mut slapd = Some(slapd);
-    for (number, mode) in [Mode::Whole, Mode::Changes].into_iter().enumerate() {
-        let fleet = Arc::new(Fleet::new(config.clone(), secret.trim_end(), mode));
-        let round = u32::try_from(number).unwrap_or_default();
+    for (round, mode) in (0..).zip(["off", "poll", "push"]) {
+        println!("\nchanges = \"{mode}\"");
+        let text = site.config.replacen("[directory]\n", &format!("[directory]\nchanges = \"{mode}\"\n"), 1);
+        let config = Config::parse(&text).doing("read the configuration")?;
+        let fleet = Arc::new(Fleet::new(config, secret.trim_end()));
         let mut bench = Bench { world, plan, look, fleet, hosts: Vec::new() };
         slapd = Some(bench.run(slapd.take().ok_or_else(|| Failure::new("no server"))?, round, seconds)?);
     }
@@ -126,7 +127,6 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn run(&mut self, slapd: Slapd, round: u32, seconds: u64) -> Outcome<Slapd> {
-        println!("\nmode: {:?}", self.fleet.mode);
         println!(
             "{}",
             row(
