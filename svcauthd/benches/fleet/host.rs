@@ -80,8 +80,9 @@ impl Fleet {
                 }
                 host.mark = answer.mark;
             }
+            // The monitor keeps its entries and the mark; only the worker is a new one.
             Err(error) => {
-                host.mark = None;
+                host.source = Source::default();
                 self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(error.to_string());
             }
         }

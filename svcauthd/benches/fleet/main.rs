@@ -11,6 +11,7 @@ mod host;
 #[path = "../server/mod.rs"]
 mod server;
 
+use std::cell::Cell;
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -245,17 +246,18 @@ impl Bench<'_> {
         self.fleet.seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let count = |fleet: &Fleet| fleet.seen.lock().unwrap_or_else(PoisonError::into_inner).len();
         let hosts = self.plan.hosts;
-        let start = Instant::now();
+        let changed = Cell::new(Instant::now());
         let (work, took) = self.measured(slapd, "one group changes", |bench| {
             let member = server::person_dn(bench.plan.size.people - 1 - round);
             *bench.fleet.awaited.write().unwrap_or_else(PoisonError::into_inner) = member;
+            changed.set(Instant::now());
             change(slapd, bench.plan.size, round)?;
             bench.tick_until("every host to see the change", |fleet| count(fleet) >= hosts, 60)
         })?;
         let share = took.as_secs_f64() / length.as_secs_f64();
         let mut times: Vec<Duration> = {
             let seen = self.fleet.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.iter().map(|at| at.saturating_duration_since(start)).collect()
+            seen.iter().map(|at| at.saturating_duration_since(changed.get())).collect()
         };
         times.sort();
         let at =
