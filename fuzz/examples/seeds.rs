@@ -234,6 +234,19 @@ fn messages(corpus: &Corpus) -> io::Result<()> {
     corpus.seed("ber_guard", "search-at-once", &[&[2, 255], &message(2, &entry)[..]].concat())?;
     let extended = [result, tlv(0x8a, b"1.3.6.1.4.1.1466.20037")].concat();
     corpus.seed("ber_guard", "starttls", &[&[0, 1], &message(1, &tlv(0x78, &extended))[..]].concat())?;
+    let state = tlv(0x30, &[tlv(10, &[1]), tlv(4, &[7; 16]), tlv(4, b"rid=000")].concat());
+    let state = tlv(0xa0, &tlv(0x30, &[tlv(4, b"1.3.6.1.4.1.4203.1.9.1.2"), tlv(4, &state)].concat()));
+    let info =
+        |value: Vec<u8>| tlv(0x79, &[tlv(0x80, b"1.3.6.1.4.1.4203.1.9.1.4"), tlv(0x81, &value)].concat());
+    let ids = [tlv(4, b"rid=000"), tlv(1, &[0xff]), tlv(0x31, &tlv(4, &[7; 16]))].concat();
+    let end = [tlv(4, b"rid=000"), tlv(1, &[0])].concat();
+    let synced = [
+        message(2, &[entry.clone(), state].concat()),
+        message(2, &info(tlv(0xa3, &ids))),
+        message(2, &info(tlv(0xa2, &end))),
+        message(2, &info(tlv(0x80, b"rid=000"))),
+    ];
+    corpus.seed("ber_guard", "content-sync", &[&[3, 255], &synced.concat()[..]].concat())?;
     corpus.seed("ber_guard", "nested", &[&[2, 7][..], &[0x30, 0x20].repeat(16)].concat())?;
     corpus.seed("ber_guard", "endless", &[2, 9, 0x30, 0x84, 0, 0xff, 0, 0])
 }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use ldap3::asn1::{PL, StructureTag, Tag, TagClass, Types, parse_tag, parse_uint};
-use ldap3::controls::{PagedResults, RawControl};
+use ldap3::controls::{PagedResults, RawControl, SyncDone, SyncState, parse_syncinfo};
 use ldap3::{LdapResult, ResultEntry, SearchEntry, parse_refs};
 use libfuzzer_sys::fuzz_target;
 use svcauth_fuzz::pieces::Pieces;
@@ -12,7 +12,8 @@ use svcauthd::directory::shape::{Phase, bind_answer};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut pieces = Pieces(bytes);
-    let phase = [Phase::StartTls, Phase::Bind, Phase::Search][usize::from(pieces.byte() % 3)];
+    let phases = [Phase::StartTls, Phase::Bind, Phase::Search, Phase::Sync];
+    let phase = phases[usize::from(pieces.byte() % 4)];
     let size = usize::from(pieces.byte());
     let wire = pieces.0;
     let mut guard = Guard::new(phase);
@@ -71,6 +72,7 @@ fn answer(operation: StructureTag) {
     match operation.id {
         4 => drop(SearchEntry::construct(ResultEntry::new(operation))),
         19 => drop(parse_refs(operation)),
+        25 => drop(parse_syncinfo(ResultEntry::new(operation))),
         1 | 5 | 24 => drop(LdapResult::from(Tag::StructureTag(operation))),
         other => panic!("operation {other} passed"),
     }
@@ -80,11 +82,12 @@ fn control(control: StructureTag) {
     let mut parts = children(control).into_iter();
     let ctype = String::from_utf8(bytes(parts.next().expect("a type"))).expect("an OID");
     let value = parts.next_back().filter(|last| last.id == Types::OctetString as u64).map(bytes);
-    if ctype == "1.2.840.113556.1.4.319" {
-        let raw =
-            RawControl { ctype, crit: false, val: Some(value.expect("the paging control has a value")) };
-        let paged: PagedResults = raw.parse();
-        assert!(paged.size >= 0);
+    let raw = RawControl { ctype, crit: false, val: value };
+    match raw.ctype.as_str() {
+        "1.2.840.113556.1.4.319" => assert!(raw.parse::<PagedResults>().size >= 0),
+        "1.3.6.1.4.1.4203.1.9.1.2" => assert_eq!(raw.parse::<SyncState>().entry_uuid.len(), 16),
+        "1.3.6.1.4.1.4203.1.9.1.3" => drop(raw.parse::<SyncDone>()),
+        _ => {}
     }
 }
 
