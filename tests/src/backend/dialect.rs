@@ -26,7 +26,7 @@ impl Kind {
             Self::Ldif => "ldif",
             Self::Rfc2307 => "rfc2307",
             Self::Rfc2307bis => "rfc2307bis",
-            Self::Polled => "polled",
+            Self::Plain => "plain_ldap",
             Self::Ad => "ad",
         }
     }
@@ -43,7 +43,7 @@ impl Kind {
 
     /// Whether the server can say what has changed; else everything is read.
     pub fn tells_changes(self) -> bool {
-        self == Self::Ad
+        matches!(self, Self::Rfc2307 | Self::Rfc2307bis | Self::Ad)
     }
 
     /// Whether people have a primary group that does not list them.
@@ -144,7 +144,7 @@ impl Kind {
         match self {
             Self::Ad => vec![class("group"), ("sAMAccountName", name.to_owned()), gid],
             Self::Rfc2307 => vec![class("posixGroup"), gid],
-            Self::Ldif | Self::Rfc2307bis | Self::Polled => {
+            Self::Ldif | Self::Rfc2307bis | Self::Plain => {
                 let member = ("member", format!("{PLACEHOLDER},{BASE}"));
                 vec![class("groupOfNames"), class("posixGroup"), gid, member]
             }
@@ -157,7 +157,7 @@ impl Kind {
             Self::Ad => ad_state(state),
             // The file speaks as FreeIPA and 389 Directory Server do.
             Self::Ldif => posix_state(state, "krbPrincipalExpiration", Some("nsAccountLock")),
-            Self::Rfc2307 | Self::Rfc2307bis | Self::Polled => posix_state(state, "pwdEndTime", None),
+            Self::Rfc2307 | Self::Rfc2307bis | Self::Plain => posix_state(state, "pwdEndTime", None),
         }
     }
 }

@@ -25,12 +25,12 @@ use self::change::Change;
 pub enum Kind {
     /// The LDIF file of `kind = "ldif"`.
     Ldif,
-    /// slapd with the schema of RFC 2307: `memberUid`. Sends changes by itself.
+    /// slapd with the schema of RFC 2307: `memberUid`. It is asked for changes.
     Rfc2307,
-    /// slapd with rfc2307bis: `member`; the server keeps its groups in order (refint, memberof). Sends changes by itself.
+    /// slapd with rfc2307bis: `member`; the server keeps its groups in order (refint, memberof) and sends changes by itself.
     Rfc2307bis,
-    /// slapd with rfc2307bis that does neither.
-    Polled,
+    /// slapd with rfc2307bis that does neither: everything is read.
+    Plain,
     /// A Samba domain controller.
     Ad,
 }
@@ -133,17 +133,21 @@ impl Backend {
     pub fn start(world: &World, kind: Kind, people: &[(&str, &Key)], site: &mut Site) -> Outcome<Self> {
         let mut directory = Directory::example();
         people.iter().try_for_each(|(login, key)| directory.key(login, key))?;
-        let overlays = Overlays { push: kind != Kind::Polled, references: kind == Kind::Rfc2307bis };
+        let overlays = Overlays { push: kind != Kind::Plain, references: kind == Kind::Rfc2307bis };
         let slapd = |schema| Slapd::start_with(world, &directory, schema, overlays).map(Server::Slapd);
         let server = match kind {
             Kind::Ldif => Server::File(directory),
             Kind::Rfc2307 => slapd(Schema::Rfc2307)?,
-            Kind::Rfc2307bis | Kind::Polled => slapd(Schema::Rfc2307bis)?,
+            Kind::Rfc2307bis | Kind::Plain => slapd(Schema::Rfc2307bis)?,
             Kind::Ad => Server::Samba(Samba::start(world, &samba::example(people, ""))?),
         };
         match kind {
             Kind::Ldif => {}
-            Kind::Rfc2307 | Kind::Rfc2307bis | Kind::Polled => Slapd::serve(world, site)?,
+            Kind::Rfc2307bis | Kind::Plain => Slapd::serve(world, site)?,
+            Kind::Rfc2307 => {
+                Slapd::serve(world, site)?;
+                site.configure("refresh = \"1s\"", "refresh = \"1s\"\nchanges = \"poll\"")?;
+            }
             Kind::Ad => Samba::serve(world, site)?,
         }
         let known =

@@ -27,7 +27,7 @@ macro_rules! everywhere {
             everywhere!("everywhere::ad", Kind::Ad; $($theme::$scenario),+),
             everywhere!("everywhere::rfc2307bis", Kind::Rfc2307bis; $($theme::$scenario),+),
             everywhere!("everywhere::rfc2307", Kind::Rfc2307; $($theme::$scenario),+),
-            everywhere!("everywhere::polled", Kind::Polled; $($theme::$scenario),+),
+            everywhere!("everywhere::plain_ldap", Kind::Plain; $($theme::$scenario),+),
             everywhere!("everywhere::ldif", Kind::Ldif; $($theme::$scenario),+),
         ];
     };
