@@ -1,6 +1,7 @@
 //! A directory as text: the example of `conf/`, changed as a test needs it.
 
 use std::fs;
+use std::path::Path;
 
 use crate::failure::{Context, Failure, Outcome, require};
 use crate::keys::Key;
@@ -180,6 +181,7 @@ impl Directory {
     /// Puts the LDIF text in the place of a file, in one step.
     pub fn write(&self, path: &str) -> Outcome {
         let fresh = format!("{path}.new");
+        fs::create_dir_all(Path::new(path).parent().unwrap_or(Path::new("/")))?;
         fs::write(&fresh, self.text(Schema::Rfc2307bis)).doing(format!("write {fresh}"))?;
         fs::rename(fresh, path).doing(format!("replace {path}"))
     }

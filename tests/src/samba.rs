@@ -25,6 +25,8 @@ pub(crate) const NAME: &str = "dc1.example.com";
 pub const DOMAIN: &str = "DC=example,DC=com";
 /// The password of svcauth@example.com, an ordinary user; controllers demand letters of both cases and digits.
 pub(crate) const SECRET: &str = "Reader of 1 directory";
+/// The password of a person who has one.
+const PASSWORD: &str = "A right 1 password";
 /// Who reads the domain for svcauth.
 pub(crate) const READER: &str = "svcauth@example.com";
 /// Where the controller answers.
@@ -186,19 +188,22 @@ impl Samba {
         ask("svcauth@example.com", SECRET, args)?.expect_ok()
     }
 
-    /// Gives a person a password, and enters a wrong one so often that the controller locks them out.
-    pub fn lock_out(&self, login: &str) -> Outcome {
-        let (right, who) = ("A right 1 password", format!("{login}@example.com"));
-        set_password(login, right)?;
+    /// Gives a person a password; three wrong ones will lock them out.
+    pub fn give_password(&self, login: &str) -> Outcome {
+        set_password(login, PASSWORD)?;
         self.modify(&format!(
             "dn: {DOMAIN}\nchangetype: modify\nreplace: lockoutThreshold\nlockoutThreshold: 3\n"
-        ))?;
-        let base = ["-s", "base", "-b", DOMAIN];
-        ask(&who, right, &base)?.expect_ok().doing("the right password")?;
+        ))
+    }
+
+    /// Enters a wrong password so often that the controller locks the person out.
+    pub fn enter_wrong_passwords(&self, login: &str) -> Outcome {
+        let (who, base) = (format!("{login}@example.com"), ["-s", "base", "-b", DOMAIN]);
+        ask(&who, PASSWORD, &base)?.expect_ok().doing("the right password")?;
         for _ in 0..3 {
             ask(&who, "wrong", &base)?.expect_code(49)?;
         }
-        ask(&who, right, &base)?.expect_code(49).doing("the lockout").map(drop)
+        ask(&who, PASSWORD, &base)?.expect_code(49).doing("the lockout").map(drop)
     }
 
     /// Its process id.

@@ -135,12 +135,22 @@ impl Slapd {
         done.expect_ok().map(drop)
     }
 
-    /// Enters a wrong password for an entry so often that the server locks it out.
+    /// Gives an entry a password, and enters a wrong one so often that the server locks it out.
     pub fn lock_out(&self, dn: &str) -> Outcome {
+        self.give_password(dn)?;
+        self.enter_wrong_passwords(dn)
+    }
+
+    /// Gives an entry a password, and a policy by which wrong ones lock it.
+    pub fn give_password(&self, dn: &str) -> Outcome {
         self.modify(&format!(
             "dn: {dn}\nchangetype: modify\nreplace: userPassword\nuserPassword: the right one\n-\n\
              replace: pwdPolicySubentry\npwdPolicySubentry: {LOCKOUTS}\n"
-        ))?;
+        ))
+    }
+
+    /// Locks an entry that was given a password: nothing but what the server does by itself then changes it.
+    pub fn enter_wrong_passwords(&self, dn: &str) -> Outcome {
         let bind = |password: &str| {
             let base = ["-x", "-o", "nettimeout=2", "-H", "ldap://127.0.0.1", "-D", dn, "-w", password];
             Program::new("ldapwhoami").args(&base).run()

@@ -252,12 +252,20 @@ impl Backend {
         self.apply(&changes)
     }
 
+    /// Makes a person ready for [`Backend::lock_out`].
+    pub fn give_password(&self, login: &str) -> Outcome {
+        match &self.server {
+            Server::Slapd(slapd) => slapd.give_password(&self.place(&person(login))?),
+            Server::Samba(samba) => samba.give_password(login),
+            Server::File(_) => Ok(()),
+        }
+    }
+
     /// Locks a person out as the directory itself does it: by wrong passwords, where it has passwords.
     pub fn lock_out(&mut self, login: &str) -> Outcome {
-        let dn = self.place(&person(login))?;
         match &self.server {
-            Server::Slapd(slapd) => slapd.lock_out(&dn),
-            Server::Samba(samba) => samba.lock_out(login),
+            Server::Slapd(slapd) => slapd.enter_wrong_passwords(&self.place(&person(login))?),
+            Server::Samba(samba) => samba.enter_wrong_passwords(login),
             Server::File(_) => self.set_state(&person(login), State::LockedSince(crate::clock::now())),
         }
     }

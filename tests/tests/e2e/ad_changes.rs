@@ -113,7 +113,8 @@ fn what_changes_about_people_is_published_as_if_everything_had_been_read_again(w
     is("bob", "person_expired")?;
     found(&samba, "no longer", &change(&person_dn("bob"), "accountExpires", "0"))?;
     let before = generation(&["status"])?;
-    samba.lock_out("bob")?;
+    samba.give_password("bob")?;
+    samba.enter_wrong_passwords("bob")?;
     appears("a person locked out", before)?;
     is("bob", "person_locked")
 }

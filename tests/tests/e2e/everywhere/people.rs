@@ -23,6 +23,7 @@ pub(super) fn the_disabled_the_expired_and_the_locked_are_refused_each_for_their
     scene.account("stately")?;
     scene.group("states", &people.map(person))?;
     scene.allow("stately", "states");
+    scene.directory.give_password("fritz")?;
     scene.publish()?;
     for login in people {
         scene.is_in(login, "stately", "states")?;
