@@ -7,11 +7,12 @@ use nix::unistd::Pid;
 use svcauth_tests::backend::person;
 use svcauth_tests::failure::{Context, Outcome, require, require_eq};
 use svcauth_tests::program::wait_until;
+use svcauth_tests::site::svcauth;
 
 use super::scene::Scene;
 
 const METRICS: &str = "/var/lib/svcauth/metrics.prom";
-/// Longer than the daemon may take to write the file.
+/// Longer than the daemon may take to write the file, or to look again.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often everything was read since the daemon started, and how often only what had changed.
@@ -69,6 +70,25 @@ fn require_increments(scene: &Scene<'_>, before: Fetches, at_least: u64) -> Outc
     }
     require_eq("fetches of everything", &after.whole, &before.whole).doing(said())?;
     require(after.changes >= before.changes + at_least, said)
+}
+
+pub(super) fn a_change_counts_soon_though_nobody_asks_for_it(scene: &mut Scene<'_>) -> Outcome {
+    scene.person("sonja")?;
+    scene.account("soon")?;
+    scene.group("sooners", &[person("sonja"), person("bob")])?;
+    scene.allow("soon", "sooners");
+    scene.publish()?;
+    scene.is_in("sonja", "soon", "sooners")?;
+    let turns = |code: i32| {
+        let asked = || svcauth(&["explain", "sonja", "soon"]).ok().filter(|told| told.code == code);
+        wait_until("the other decision", PATIENCE, || asked().map(drop))
+    };
+    scene.directory.leave(&person("sonja"), "sooners")?;
+    turns(1)?;
+    scene.is_out("sonja", "soon", "not_in_role")?;
+    scene.directory.join(&person("sonja"), "sooners")?;
+    turns(0)?;
+    scene.is_in("sonja", "soon", "sooners")
 }
 
 pub(super) fn a_change_is_learnt_without_reading_everything_where_the_server_can_tell(

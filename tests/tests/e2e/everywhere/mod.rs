@@ -68,6 +68,7 @@ everywhere!(
     people::a_person_who_is_renamed_keeps_the_access,
     people::a_person_who_is_moved_is_in_as_long_as_they_are_below_the_base,
     people::names_that_are_hard_to_write_are_members_like_others,
+    changes::a_change_counts_soon_though_nobody_asks_for_it,
     changes::a_change_is_learnt_without_reading_everything_where_the_server_can_tell,
     changes::a_worker_that_dies_costs_no_change_and_no_reading_of_everything,
 );
