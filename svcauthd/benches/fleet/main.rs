@@ -132,7 +132,7 @@ impl Bench<'_> {
             "{}",
             row(
                 "",
-                &["seconds", "requests", "per host", "bytes", "slapd CPU s", "connections"]
+                &["seconds", "requests", "per host", "bytes", "slapd CPU s", "connections", "slapd memory"]
                     .map(str::to_owned)
             )
         );
@@ -231,6 +231,7 @@ impl Bench<'_> {
             bytes(work.bytes),
             format!("{:.2}", work.cpu),
             format!("{:.0}", work.open),
+            bytes(work.memory),
         ];
         println!("{}", row(name, &cells));
         let failures =
