@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use svcauth_tests::evil::{Fault, Proxy};
-use svcauth_tests::failure::{Context, Failure, Outcome, require, require_eq};
+use svcauth_tests::failure::{Context, Failure, Outcome, require, require_contains, require_eq};
 use svcauth_tests::program::{as_pid, wait_until};
-use svcauth_tests::samba::{self, Samba};
+use svcauth_tests::samba::{self, DOMAIN, Samba};
 use svcauth_tests::site::svcauth;
 use svcauth_tests::slapd::Slapd;
 use svcauth_tests::world::World;
@@ -152,6 +152,10 @@ fn behind_samba(world: &World) -> Outcome<(Host, Samba, Proxy, u64)> {
     let keys = ["alice", "bob", "carol"].iter().map(|login| Ok((*login, plan.key(login)?)));
     let controller = Samba::start(world, &samba::example(&keys.collect::<Outcome<Vec<_>>>()?, ""))?;
     Samba::serve(world, &mut plan.site)?;
+    // At the root of its domain a controller refers to other naming contexts, unless it is asked not to.
+    plan.site.configure("base = \"ou=people,dc=example,dc=com\"", "base = \"dc=example,dc=com\"")?;
+    let root = controller.search(&["-b", DOMAIN, "(cn=nobody)"])?;
+    require_contains("a search at the root", &root.stdout, "CN=Configuration,DC=example,DC=com")?;
     plan.site
         .configure("uris = [\"ldaps://dc1.example.com\"]\n", "uris = [\"ldaps://dc1.example.com:6361\"]\n")?;
     plan.site.configure("refresh = \"1s\"\n", "refresh = \"1s\"\ntimeout = \"2s\"\n")?;

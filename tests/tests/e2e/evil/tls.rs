@@ -118,7 +118,7 @@ const BEFORE_TLS: &[Row] = &[
     Row {
         attack: "yes, and an answer to a bind in clear behind it",
         script: |r, a| in_place_of_yes(r, a, [result(1, 0x78, 0, ""), result(2, 0x61, 0, "")].concat()),
-        says: "bytes came in clear after the server's answer",
+        says: "bytes came after the server's answer",
     },
     Row {
         attack: "yes, and LDAP in clear in place of TLS",
