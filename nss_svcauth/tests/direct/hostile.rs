@@ -132,10 +132,12 @@ crate::in_private_world! {
         assert_eq!((passwd_said(), group_said()), ([DAMAGED; 2], [DAMAGED; 2]), "access.snap");
         publish_records(FileKind::Accounts, &[(RecordKind::Group, payload)], None);
         assert_eq!(passwd_said(), [DAMAGED; 2], "a group where an account should be");
-        let mut newer = small(1);
-        newer[8] = 2;
-        publish(&newer);
-        assert_eq!(passwd_said(), [DAMAGED; 2], "format version 2");
+        for version in [-1, 1] {
+            let mut other = small(1);
+            other[8] = other[8].checked_add_signed(version).unwrap();
+            publish(&other);
+            assert_eq!(passwd_said(), [DAMAGED; 2], "the version before and after: {version}");
+        }
         publish(&Builder::new(FileKind::Accounts, stamp(1), &[]).unwrap().finish().unwrap());
         assert_eq!((passwd_said(), group_said()), ([DAMAGED; 2], [DAMAGED; 2]), "no tables at all");
     }
