@@ -32,15 +32,10 @@ pub fn service() -> String {
     )
 }
 
-/// Tells the Kerberos library where the KDC is; `kdc` is an address. Tickets last as long as the KDC likes.
+/// Tells the Kerberos library where the KDC is; `kdc` is an address.
 pub fn configure(world: &World, kdc: &str) -> Outcome {
-    configure_with(world, kdc, "")
-}
-
-/// As [`configure`], with more lines of `[libdefaults]`.
-pub fn configure_with(world: &World, kdc: &str, lines: &str) -> Outcome {
     let text = format!(
-        "[libdefaults]\ndefault_realm = EXAMPLE.COM\ndns_lookup_kdc = false\ndns_lookup_realm = false\n{lines}\
+        "[libdefaults]\ndefault_realm = EXAMPLE.COM\ndns_lookup_kdc = false\ndns_lookup_realm = false\n\
          [realms]\nEXAMPLE.COM = {{\n kdc = {kdc}\n}}\n"
     );
     world.write("/etc/krb5.conf", 0o644, text)
