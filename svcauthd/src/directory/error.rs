@@ -69,6 +69,8 @@ pub enum FetchError {
         server: String,
         /// Who said what.
         what: String,
+        /// Whether nobody said anything: the KDC is away.
+        silent: bool,
     },
     /// The server sent what no LDAP server sends.
     #[error("{server}: the server {fault}")]
@@ -134,6 +136,7 @@ impl FetchError {
             Self::Discovery { .. } | Self::Connect { .. } => FailureKind::Connect,
             Self::Tls { .. } => FailureKind::Tls,
             Self::Guard { .. } => FailureKind::Hostile,
+            Self::Kerberos { silent: true, .. } => FailureKind::Connect,
             Self::Kerberos { .. } => FailureKind::Bind,
             Self::Refused { step, .. } if step == "bind" => FailureKind::Bind,
             Self::Refused { step, .. } if step == "StartTLS" => FailureKind::Tls,

@@ -7,7 +7,7 @@ use super::connect::{Protection, Stream, one_message};
 use super::error::FetchError;
 use super::ldap::Server;
 use super::shape::{self, BindAnswer};
-use crate::keeper::{Keeper, Token};
+use crate::keeper::{Keeper, NoToken, Token};
 use svcauth_core::audit::escape::for_terminal;
 use svcauth_core::config::DirectoryUri;
 use tokio::io::AsyncWriteExt as _;
@@ -71,7 +71,11 @@ impl Server<'_> {
         let said = tokio::task::spawn_blocking(ask).await;
         unanswered.0 = None;
         let said = said.map_err(|error| internal(error.to_string()))?;
-        said.map_err(|what| FetchError::Kerberos { server: self.uri.to_string(), what: for_terminal(&what) })
+        said.map_err(|why| FetchError::Kerberos {
+            server: self.uri.to_string(),
+            what: for_terminal(&why.to_string()),
+            silent: matches!(why, NoToken::Silent(_)),
+        })
     }
 
     /// Sends one step and takes the server's answer to it.
@@ -109,7 +113,11 @@ impl Server<'_> {
         let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         let what =
             format!("the server refuses the bind with LDAP result {}: {}", answer.code, parts.join("; "));
-        FetchError::Kerberos { server: self.uri.to_string(), what: what.trim_end_matches(": ").to_owned() }
+        FetchError::Kerberos {
+            server: self.uri.to_string(),
+            what: what.trim_end_matches(": ").to_owned(),
+            silent: false,
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use super::ldap::Server;
 use super::pump::Link;
 use super::sasl::request;
 use super::shape::{BindAnswer, bind_answer};
-use crate::keeper::{Keeper, Token};
+use crate::failure::FailureKind;
+use crate::keeper::{Keeper, NoToken, Token};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -72,7 +73,9 @@ fn keeper() -> (Keeper, std::thread::JoinHandle<Vec<String>>) {
     let tokens = [(b"first".to_vec(), false), (Vec::new(), false), (b"choice".to_vec(), true)];
     let thread = std::thread::spawn(move || {
         let mut tokens = tokens.into_iter().map(|(bytes, last)| Token { bytes, last });
-        Keeper::play(theirs, move |_| tokens.next().ok_or_else(|| "asked too often".to_owned()))
+        Keeper::play(theirs, move |_| {
+            tokens.next().ok_or_else(|| NoToken::Refused("asked too often".to_owned()))
+        })
     });
     (Keeper::at(ours), thread)
 }
@@ -191,11 +194,13 @@ fn a_keeper_that_has_no_token_ends_the_bind_with_its_reason() {
     let prove = |keeper| {
         let tls = Protection::Tls { end_point: None };
         let mut way: Box<dyn Stream> = Box::new(Fake(tokio::io::duplex(64).0, tls));
-        runtime.block_on(server.prove_with(keeper, &mut way)).unwrap_err().to_string()
+        let error = runtime.block_on(server.prove_with(keeper, &mut way)).unwrap_err();
+        (error.to_string(), error.kind())
     };
     // One that says nothing: a KDC that is silent keeps it waiting, and the fetch goes on after its timeout.
     let start = Instant::now();
-    let silent = prove(Keeper::at(ours));
+    let (silent, kind) = prove(Keeper::at(ours));
+    assert_eq!(kind, FailureKind::Connect);
     assert!(
         silent.starts_with("ldaps://dc1:636: Kerberos failed: no ticket within 0 s; check that the KDC"),
         "{silent}"
@@ -203,8 +208,10 @@ fn a_keeper_that_has_no_token_ends_the_bind_with_its_reason() {
     assert!(start.elapsed() < Duration::from_secs(5));
     drop(theirs);
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let thread = std::thread::spawn(move || Keeper::play(theirs, |_| Err("Clock skew".to_owned())));
-    assert_eq!(prove(Keeper::at(ours)), "ldaps://dc1:636: Kerberos failed: Clock skew");
+    let thread =
+        std::thread::spawn(move || Keeper::play(theirs, |_| Err(NoToken::Refused("Clock skew".to_owned()))));
+    let refused = "ldaps://dc1:636: Kerberos failed: Clock skew".to_owned();
+    assert_eq!(prove(Keeper::at(ours)), (refused, FailureKind::Bind));
     thread.join().unwrap();
 }
 

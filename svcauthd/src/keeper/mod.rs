@@ -10,7 +10,7 @@ mod gss_ffi;
 mod keytab;
 mod talk;
 
-pub use talk::{Keeper, Token};
+pub use talk::{Keeper, NoToken, Token};
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -50,7 +50,7 @@ pub fn run(user: Uid, group: Gid, principal: Option<&str>) -> io::Result<()> {
     talk::serve(socket, |question| {
         let (gss, principal) = match &kerberos {
             Ok((gss, principal)) => (gss, principal.as_str()),
-            Err(why) => return Say::Failed(why.clone()),
+            Err(why) => return Say::Failed(NoToken::Refused(why.clone())),
         };
         let said = match question {
             Ask::Begin { host, binding } => begin(gss, principal, &host, binding).map(|(begun, token)| {
@@ -65,7 +65,7 @@ pub fn run(user: Uid, group: Gid, principal: Option<&str>) -> io::Result<()> {
         said.map_or_else(
             |why| {
                 negotiation = None;
-                Say::Failed(with_next_step(&why))
+                Say::Failed(no_token(&why))
             },
             Say::Token,
         )
@@ -141,28 +141,32 @@ impl Negotiation<'_> {
 }
 
 /// Kerberos' own words, with what an administrator does about the usual ones.
-fn with_next_step(why: &str) -> String {
-    const KNOWN: [(&str, &str); 7] = [
+fn no_token(why: &str) -> NoToken {
+    const SILENT: [(&str, &str); 2] = [
+        ("Cannot find KDC", "check [realms] in /etc/krb5.conf, or the SRV records of the realm"),
+        ("Cannot contact any KDC", "check that the KDCs of /etc/krb5.conf, or of the SRV records, answer"),
+    ];
+    const REFUSED: [(&str, &str); 5] = [
         ("Preauthentication failed", "the keytab has an old key of this principal; export it anew"),
         ("Decrypt integrity check failed", "the keytab has an old key of this principal; export it anew"),
         (
             "not found in Kerberos database",
-            "check principal and that the host has joined the domain, and that uris name the server as its service ldap/HOST does",
+            "check principal and that the host has joined the domain, and that uris name the server as its service \
+             ldap/HOST does",
         ),
         ("Clock skew too great", "set this host's clock, or the KDC's"),
-        ("Cannot find KDC", "check [realms] in /etc/krb5.conf, or the SRV records of the realm"),
-        ("Cannot contact any KDC", "check that the KDCs of /etc/krb5.conf, or of the SRV records, answer"),
         ("demands signing or sealing", "Samba: ldap server require strong auth = allow_sasl_over_tls"),
     ];
-    match KNOWN.iter().find(|(said, _)| why.contains(said)) {
-        Some((_, next)) => format!("{why}; {next}"),
-        None => why.to_owned(),
+    let known = |(said, next): &(&str, &str)| why.contains(said).then(|| format!("{why}; {next}"));
+    match SILENT.iter().find_map(known) {
+        Some(text) => NoToken::Silent(text),
+        None => NoToken::Refused(REFUSED.iter().find_map(known).unwrap_or_else(|| why.to_owned())),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{service, with_next_step};
+    use super::{NoToken, no_token, service};
 
     #[test]
     fn the_service_is_that_of_the_configured_name_whatever_dns_says() {
@@ -175,8 +179,13 @@ mod tests {
 
     #[test]
     fn what_kerberos_says_gets_the_next_step() {
-        let said = with_next_step("Clock skew too great");
-        assert_eq!(said, "Clock skew too great; set this host's clock, or the KDC's");
-        assert_eq!(with_next_step("something else"), "something else");
+        let skew = NoToken::Refused("Clock skew too great; set this host's clock, or the KDC's".to_owned());
+        assert_eq!(no_token("Clock skew too great"), skew);
+        assert_eq!(no_token("something else"), NoToken::Refused("something else".to_owned()));
+        let away = no_token("Cannot contact any KDC for realm 'EXAMPLE.COM'");
+        assert!(
+            matches!(&away, NoToken::Silent(text) if text.contains("; check that the KDCs of")),
+            "{away}"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! What worker and keeper say to each other: frames on a socketpair, one answer to each question.
 
+use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -32,7 +33,24 @@ pub(super) enum Say {
     /// The next token for the server.
     Token(Token),
     /// Why there is none. The next question can only be a new beginning.
-    Failed(String),
+    Failed(NoToken),
+}
+
+/// Why there is no token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoToken {
+    /// The keytab, the KDC or the server will not have it; asking again at once changes nothing.
+    Refused(String),
+    /// Nobody answered.
+    Silent(String),
+}
+
+impl fmt::Display for NoToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(why) | Self::Silent(why) => f.write_str(why),
+        }
+    }
 }
 
 /// The client's part of one step of SASL GSSAPI (RFC 4752).
@@ -85,7 +103,7 @@ impl Keeper {
     ///
     /// # Errors
     /// Why there is none: a file, a name, or what the KDC said.
-    pub fn begin(&mut self, host: &str, binding: Option<Vec<u8>>, wait: Duration) -> Result<Token, String> {
+    pub fn begin(&mut self, host: &str, binding: Option<Vec<u8>>, wait: Duration) -> Result<Token, NoToken> {
         self.ask(&Ask::Begin { host: host.to_owned(), binding }, wait)
     }
 
@@ -93,11 +111,11 @@ impl Keeper {
     ///
     /// # Errors
     /// Why there is none: mostly that the server did not prove itself.
-    pub fn answer(&mut self, token: Vec<u8>, wait: Duration) -> Result<Token, String> {
+    pub fn answer(&mut self, token: Vec<u8>, wait: Duration) -> Result<Token, NoToken> {
         self.ask(&Ask::Answer(token), wait)
     }
 
-    fn ask(&mut self, question: &Ask, wait: Duration) -> Result<Token, String> {
+    fn ask(&mut self, question: &Ask, wait: Duration) -> Result<Token, NoToken> {
         let said = self.exchange(question, wait);
         if said.is_err() {
             // A late answer must not be taken for that to the next question.
@@ -107,9 +125,13 @@ impl Keeper {
             Ok(Say::Token(token)) => Ok(token),
             Ok(Say::Failed(why)) => Err(why),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                Err(format!("no ticket within {} s; check that the KDC of the realm answers", wait.as_secs()))
+                let within = wait.as_secs();
+                let why = format!("no ticket within {within} s; check that the KDC of the realm answers");
+                Err(NoToken::Silent(why))
             }
-            Err(error) => Err(format!("the process that holds the keytab is lost ({error})")),
+            Err(error) => {
+                Err(NoToken::Silent(format!("the process that holds the keytab is lost ({error})")))
+            }
         }
     }
 
@@ -126,7 +148,7 @@ impl Keeper {
     /// Plays a keeper at this end, and gives what it was asked.
     pub(crate) fn play(
         socket: UnixStream,
-        mut answer: impl FnMut(&str) -> Result<Token, String>,
+        mut answer: impl FnMut(&str) -> Result<Token, NoToken>,
     ) -> Vec<String> {
         let mut asked = Vec::new();
         let served = serve(socket, |question| {
@@ -152,7 +174,7 @@ pub(super) fn serve(socket: UnixStream, mut answer: impl FnMut(Ask) -> Say) -> i
 
 #[cfg(test)]
 mod tests {
-    use super::{Ask, Keeper, Say, Token, serve};
+    use super::{Ask, Keeper, NoToken, Say, Token, serve};
     use std::os::unix::net::UnixStream;
     use std::time::{Duration, Instant};
 
@@ -170,13 +192,13 @@ mod tests {
                 Ask::Begin { host, binding: Some(binding) } => {
                     Say::Token(token(&[host.as_bytes(), &binding].concat(), false))
                 }
-                Ask::Begin { .. } => Say::Failed("no".to_owned()),
+                Ask::Begin { .. } => Say::Failed(NoToken::Refused("no".to_owned())),
                 Ask::Answer(bytes) => Say::Token(token(&bytes, true)),
             })
         });
         let mut asker = Keeper::at(ours);
         assert_eq!(asker.begin("dc1", Some(vec![7]), SOON), Ok(token(b"dc1\x07", false)));
-        assert_eq!(asker.begin("dc1", None, SOON), Err("no".to_owned()));
+        assert_eq!(asker.begin("dc1", None, SOON), Err(NoToken::Refused("no".to_owned())));
         let long = vec![255; 65536];
         assert_eq!(asker.answer(long.clone(), SOON), Ok(token(&long, true)));
         drop(asker);
@@ -189,11 +211,13 @@ mod tests {
         let mut asker = Keeper::at(ours);
         let start = Instant::now();
         let error = asker.begin("dc1", None, Duration::from_millis(200)).unwrap_err();
+        assert!(matches!(error, NoToken::Silent(_)));
+        let error = error.to_string();
         assert!(error.starts_with("no ticket within 0 s; "), "{error}");
         assert!(start.elapsed() < Duration::from_secs(5));
         // It answers after all, and would answer the next question too.
         let late = std::thread::spawn(move || serve(theirs, |_| Say::Token(token(b"late", false))));
-        let error = asker.begin("dc2", None, SOON).unwrap_err();
+        let error = asker.begin("dc2", None, SOON).unwrap_err().to_string();
         assert!(error.starts_with("the process that holds the keytab is lost"), "{error}");
         let _ = late.join().unwrap();
     }
