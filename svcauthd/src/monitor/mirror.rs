@@ -136,6 +136,7 @@ mod tests {
         assert_eq!(mirror.ask(Depth::Exact, &local).1, Depth::Whole);
         answer(&mut mirror, Extent::Whole, Depth::Whole, &local);
         assert_eq!(mirror.ask(Depth::Exact, &local).1, Depth::Exact);
-        assert!(mirror.whole_due >= usual);
+        // Each of the two came up to a tenth later than it had to.
+        assert!(mirror.whole_due + HOUR / 10 >= usual);
     }
 }
