@@ -129,7 +129,8 @@ const BEFORE_TLS: &[Row] = &[
             }
             a
         },
-        says: "StartTLS",
+        // Told apart by whether the first bytes come with the answer or after it.
+        says: "TLS",
     },
     Row {
         attack: "yes in a message that is far too long",
