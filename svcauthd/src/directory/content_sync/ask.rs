@@ -46,7 +46,7 @@ impl Server<'_> {
         let mut note = over.as_ref().and_then(|over| over.why.clone());
         let mark = if over.is_some() { None } else { self.usable(request, &mut note) };
         let cookies = match mark {
-            Some(mark) => self.since(&mut session, request.config, mark, sink).await.map(Some),
+            Some(mark) => self.since(&mut session, request, mark, sink).await.map(Some),
             None => self.everything(&mut session, request.config, sink).await,
         };
         match cookies {
@@ -104,10 +104,11 @@ impl Server<'_> {
     async fn since(
         &self,
         session: &mut Ldap,
-        config: &Config,
+        request: &Request<'_>,
         mark: &SyncMark,
         sink: &mut dyn Sink,
     ) -> Result<[Vec<u8>; 3], Stop> {
+        let config = request.config;
         sink.begin(Extent::Changes);
         let mut cookies = mark.cookies.clone();
         let mut tally = Tally::default();
@@ -115,6 +116,9 @@ impl Server<'_> {
             *cookie = self.changes_of(session, config, kind, cookie, &mut tally, sink).await?;
         }
         self.relist(session, config, tally.dns, sink).await?;
+        if request.depth == Depth::Exact {
+            self.list_present(session, config, sink).await?;
+        }
         Ok(cookies)
     }
 

@@ -11,6 +11,7 @@ mod ask;
 mod follow;
 mod live;
 pub(super) mod message;
+mod present;
 
 pub(super) use ask::Synced;
 pub(super) use live::Content;
