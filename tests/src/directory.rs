@@ -124,11 +124,17 @@ impl Directory {
         Ok(())
     }
 
-    /// Gives an entry another name; the old one is no value of it any more.
+    /// Gives an entry another name, and those below it with it; the old one is no value of it any more.
     pub fn rename(&mut self, dn: &str, rdn: &str, superior: &str) -> Outcome {
         let (attribute, value) = rdn.split_once('=').ok_or_else(|| Failure::new(format!("no RDN: {rdn}")))?;
+        let (below, new) = (format!(",{dn}"), format!("{rdn},{superior}"));
+        for entry in &mut self.entries {
+            if let Some(inside) = entry.dn.strip_suffix(&below) {
+                entry.dn = format!("{inside},{new}");
+            }
+        }
         let entry = self.entry(dn)?;
-        entry.dn = format!("{rdn},{superior}");
+        entry.dn = new;
         entry.forget(attribute);
         entry.lines.push(line(attribute, &unescaped(value)));
         Ok(())

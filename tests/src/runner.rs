@@ -158,7 +158,8 @@ fn batches(chosen: &[Case]) -> VecDeque<Batch> {
             None => shared.push(vec![*case]),
         }
     }
-    shared.sort_by_key(|batch| std::cmp::Reverse(batch.len()));
+    // Those that share are many, and the table has the slowest first.
+    shared.sort_by_key(|batch| batch.len() == 1);
     shared.into()
 }
 

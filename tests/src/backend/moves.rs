@@ -26,6 +26,25 @@ impl Backend {
         self.relocate(who, who, rdn, &format!("{unit},{BASE}"))
     }
 
+    /// Moves a part of the tree below another one, with everything in it: `ou=staff,ou=people` to `ou=leavers`. Groups name
+    /// everybody in it by the new name afterwards.
+    pub fn move_unit(&mut self, unit: &str, below: &str) -> Outcome {
+        let (old, superior) = (format!("{unit},{BASE}"), format!("{below},{BASE}"));
+        let (rdn, _) = parent(&old)?;
+        let (rdn, new) = (rdn.to_owned(), format!("{rdn},{superior}"));
+        let moved = |dn: &str| Some(format!("{}{new}", dn.strip_suffix(old.as_str())?));
+        let inside = self.places.iter().filter_map(|(who, dn)| Some((who.clone(), moved(dn)?)));
+        let inside: Vec<(Who, String)> = inside.collect();
+        let before: Vec<String> =
+            inside.iter().map(|(who, _)| self.listed_as(who)).collect::<Outcome<_>>()?;
+        self.apply(&[Change::Move { dn: old.clone(), rdn, superior }])?;
+        for ((who, dn), old_value) in inside.into_iter().zip(before) {
+            self.places.insert(who.clone(), dn);
+            self.rename_member(&who, &who, &old_value)?;
+        }
+        Ok(())
+    }
+
     fn relocate(&mut self, who: &Who, new: &Who, rdn: &str, superior: &str) -> Outcome {
         let (old_dn, old_value) = (self.place(who)?, self.listed_as(who)?);
         let (dn, fresh) = (old_dn.clone(), format!("{rdn},{superior}"));

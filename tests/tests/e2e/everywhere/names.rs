@@ -177,3 +177,31 @@ pub(super) fn a_group_of_this_host_gains_no_member(scene: &mut Scene<'_>) -> Out
     }
     Ok(())
 }
+
+pub(super) fn a_local_user_who_comes_later_has_the_name_and_the_account_is_no_more(
+    scene: &mut Scene<'_>,
+) -> Outcome {
+    scene.account("latecomer")?;
+    scene.allow("latecomer", "application");
+    scene.publish()?;
+    scene.is_in("bob", "latecomer", "application")?;
+    let files = ["/etc/passwd", "/etc/group", "/etc/shadow"];
+    let before: Vec<String> = files.iter().map(std::fs::read_to_string).collect::<Result<_, _>>()?;
+    let mark = scene.world.log().mark();
+    scene.world.local_user("latecomer", 1020)?;
+    scene.publish()?;
+    scene.is_told_once(mark, "latecomer")?;
+    let all = passwd_lines()?.join("\n");
+    require_eq("lines of the name", &all.matches("\nlatecomer:").count(), &1)?;
+    require_contains("the local user", &all, "\nlatecomer:x:1020:1020:")?;
+    // sshd lets in whoever has a key of a local user; that is not svcauth's business.
+    let mark = scene.world.log().mark();
+    require_eq("the uid", scene.ssh("carol", "latecomer", &["id", "-u"])?.expect_ok()?.text(), "1020")?;
+    require_eq("records about a local user", &scene.world.log().records_since(mark), &Vec::new())?;
+    for (file, text) in files.iter().zip(&before) {
+        std::fs::write(file, text)?;
+    }
+    scene.publish()?;
+    scene.is_in("bob", "latecomer", "application")?;
+    scene.is_out("carol", "latecomer", "not_in_role")
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use svcauth_tests::backend::{State, account, person};
 use svcauth_tests::clock::{DAY, now};
 use svcauth_tests::failure::{Outcome, require_eq};
+use svcauth_tests::site::svcauth;
 
 use super::scene::{LOCKOUT, Scene};
 
@@ -156,6 +157,25 @@ pub(super) fn a_person_who_is_moved_is_in_as_long_as_they_are_below_the_base(
         }
     }
     scene.is_in("bob", "moved", "movers")
+}
+
+pub(super) fn people_whose_whole_unit_is_moved_away_are_out(scene: &mut Scene<'_>) -> Outcome {
+    scene.person("uwe")?;
+    scene.account("united")?;
+    scene.group("unity", &[person("uwe"), person("bob")])?;
+    scene.allow("united", "unity");
+    scene.publish()?;
+    scene.directory.move_to(&person("uwe"), "ou=staff,ou=people")?;
+    scene.publish()?;
+    scene.is_in("uwe", "united", "unity")?;
+    scene.directory.move_unit("ou=staff,ou=people", "ou=leavers")?;
+    scene.publish()?;
+    scene.is_out("uwe", "united", "unknown_key")?;
+    scene.directory.move_unit("ou=staff,ou=leavers", "ou=people")?;
+    // slapd tells of the unit alone, and to be refused a little longer does no harm.
+    svcauth(&["sync", "--full"])?.expect_ok()?;
+    scene.is_in("uwe", "united", "unity")?;
+    scene.directory.move_to(&person("uwe"), "ou=people")
 }
 
 pub(super) fn names_that_are_hard_to_write_are_members_like_others(scene: &mut Scene<'_>) -> Outcome {
