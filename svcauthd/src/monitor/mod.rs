@@ -43,7 +43,7 @@ use self::supervisor::{Question, Supervisor};
 use crate::candidate::Refusal;
 use crate::config_file::Loaded;
 use crate::control::Counts;
-use crate::directory::Depth;
+use crate::directory::{Depth, Extent};
 use crate::failure::{Failure, FailureKind};
 use crate::local_names::LocalNames;
 
@@ -203,12 +203,9 @@ impl Monitor {
 
     /// One refresh: fetch, check, publish. What failed is on the board, in the log, and left the old generation in place.
     fn refresh(&mut self, order: Order, heard: &mut dyn FnMut(Counts)) -> Result<u64, String> {
-        let (seen, started) = (self.mark(), Instant::now());
+        let seen = self.mark();
         let published = self.bring_up_to_date(order, heard);
         self.seen = seen;
-        // A directory that changes all the time must not keep a processor busy all the time.
-        let now = Instant::now();
-        self.rested = now + (now - started) * REST;
         match published {
             Ok((server, published)) => {
                 self.worked(published.refused);
@@ -276,6 +273,10 @@ impl Monitor {
             self.mirror.doubt();
         }
         let published = published?;
+        if extent == Extent::Changes {
+            // A directory that changes all the time must not keep a processor busy all the time.
+            self.rested = Instant::now() + started.elapsed() * REST;
+        }
         let refused = published.refused.as_ref().map(Vec::len);
         self.metrics.refreshed(&Refresh { extent, fetch, publish: started.elapsed() - fetch, refused });
         Ok((done.server, published))
