@@ -3,7 +3,7 @@
 use svcauth_tests::directory::{Schema, person_dn};
 use svcauth_tests::evil::ber::{control, entry, message, outcome, result, tlv};
 use svcauth_tests::evil::content_sync::{
-    ADD, DELETE, PRESENT, asked_since, cookie, done, ids, info, named, stated, uuid,
+    ADD, DELETE, asked_since, cookie, done, ids, info, named, stated, uuid,
 };
 use svcauth_tests::evil::{Answer, Entry, Flavour, Greeting, Request, Step, Tree};
 use svcauth_tests::failure::{Context, Outcome, require};
@@ -148,23 +148,6 @@ const HALVES: &[Row] = &[
                 a.splice(0..0, gone);
             }
             a
-        },
-        says: "--accept-shrink",
-    },
-    Row {
-        attack: "hardly anybody is present",
-        script: |r, a| {
-            let one = crowd(1);
-            let bytes = [stated(r.id, &one, PRESENT, &uuid(&one)), done(r.id, 0, &cookie(1), false)].concat();
-            instead(r, a, bytes)
-        },
-        says: "--accept-shrink",
-    },
-    Row {
-        attack: "nobody is present",
-        script: |r, a| {
-            let bytes = done(r.id, 0, &cookie(1), false);
-            instead(r, a, bytes)
         },
         says: "--accept-shrink",
     },
