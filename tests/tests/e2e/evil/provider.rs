@@ -1,7 +1,7 @@
 //! Providers of content synchronisation that lie: about cookies, about who is gone, about who is still there.
 
 use svcauth_tests::directory::{Schema, person_dn};
-use svcauth_tests::evil::ber::{control, entry, message, outcome, result, tlv};
+use svcauth_tests::evil::ber::{control, entry, message, outcome, page_end, result, tlv};
 use svcauth_tests::evil::content_sync::{
     ADD, DELETE, asked_since, cookie, done, ids, info, named, stated, uuid,
 };
@@ -30,6 +30,11 @@ fn start(world: &World) -> Outcome<Stage> {
 /// Whether it asks for the changes of people.
 fn goes_on(request: &Request) -> bool {
     request.searches(PEOPLE) && asked_since(request).is_some()
+}
+
+/// Whether it lists the ids of people and nothing else, as it does for `svcauth sync`.
+fn lists_ids(request: &Request) -> bool {
+    request.searches(PEOPLE) && request.search().is_some_and(|search| search.attributes == ["entryUUID"])
 }
 
 fn instead(request: &Request, answer: Answer, bytes: Vec<u8>) -> Answer {
@@ -148,6 +153,24 @@ const HALVES: &[Row] = &[
                 a.splice(0..0, gone);
             }
             a
+        },
+        says: "--accept-shrink",
+    },
+    Row {
+        attack: "the list of ids is cut",
+        script: |r, mut a| {
+            if lists_ids(r) {
+                a.truncate(1);
+                a.push(Step::Send(page_end(r.id, 4, b"")));
+            }
+            a
+        },
+        says: "LDAP result 4 (size limit exceeded",
+    },
+    Row {
+        attack: "nobody in the list of ids",
+        script: |r, a| {
+            if lists_ids(r) { vec![Step::Send(page_end(r.id, 0, b""))] } else { a }
         },
         says: "--accept-shrink",
     },
