@@ -4,7 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use svcauth_core::audit::{Event, Record, Verdict as Word};
 use svcauth_core::policy::{Policy, Reason, RoleRef, Verdict};
-use svcauth_host::audit_log::{DEADLINE, Sinks, Unavailable, send};
+use svcauth_host::audit;
+use svcauth_host::audit_log::Unavailable;
 use svcauth_host::decisions;
 use svcauth_host::sessions::{Session, SessionOrigin};
 
@@ -134,7 +135,7 @@ impl Proof {
 }
 
 fn deliver(record: &Record) -> Result<(), Unavailable> {
-    send(record, &Sinks::default(), DEADLINE).map(|_| ())
+    audit::write(record).map(|_| ())
 }
 
 fn now_micros() -> Option<u64> {

@@ -27,6 +27,7 @@ fn full(text: impl Fn(&str) -> String) -> Record {
         uid: Some(7001),
         origin: text("origin"),
         origin_kind: text("origin_kind"),
+        on_behalf_of: text("on_behalf_of"),
         evidence: text("evidence"),
         key_fingerprint: text("key_fingerprint"),
         cert_key_id: text("cert_key_id"),
@@ -46,6 +47,7 @@ fn full(text: impl Fn(&str) -> String) -> Record {
         command: text("command"),
         exit_status: Some(-1),
         duration_seconds: Some(90),
+        count: Some(17),
         detail: text("detail"),
     }
 }
@@ -98,6 +100,7 @@ fn every_event_has_its_verb_its_severity_and_its_own_message_id() {
     let mut ids = Vec::new();
     for (event, verb, severity) in [
         (Event::Decision, "decision", Severity::Informational),
+        (Event::SessionStart, "start", Severity::Informational),
         (Event::SessionEnd, "end", Severity::Informational),
         (Event::SessionRevoked, "revoked", Severity::Notice),
         (Event::Command, "command", Severity::Informational),
@@ -105,6 +108,9 @@ fn every_event_has_its_verb_its_severity_and_its_own_message_id() {
         (Event::Alarm, "alarm", Severity::Warning),
         (Event::Sync, "sync", Severity::Informational),
         (Event::Admin, "admin", Severity::Informational),
+        (Event::Credential, "credential", Severity::Informational),
+        (Event::Suppressed, "suppressed", Severity::Informational),
+        (Event::FileBegin, "file_begin", Severity::Informational),
     ] {
         let record = Record { event, ..Record::default() };
         assert_eq!(record.to_line(), verb);
@@ -115,16 +121,16 @@ fn every_event_has_its_verb_its_severity_and_its_own_message_id() {
     }
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), 8);
+    assert_eq!(ids.len(), Event::ALL.len());
 }
 
 #[test]
 fn json_has_the_keys_of_the_interface_in_their_order() {
     let json = full(str::to_owned).to_json();
     let mut at = 0;
-    for key in "time event decision reason account uid origin origin_kind evidence key_fingerprint cert_key_id \
+    for key in "time event decision reason account uid origin origin_kind on_behalf_of evidence key_fingerprint cert_key_id \
                 cert_serial cert_ca principal role service from tty session chain generation age_seconds host pid \
-                command exit_status duration_seconds detail proven"
+                command exit_status duration_seconds count detail proven"
         .split_ascii_whitespace()
     {
         let found = json.find(&format!("\"{key}\":")).unwrap_or_else(|| panic!("{key} is missing in {json}"));
@@ -166,7 +172,7 @@ fn a_long_value_is_cut_visibly_and_does_not_push_the_others_out() {
     let line = loud.to_line();
     assert!(line.len() <= LINE_MAX, "{}", line.len());
     let (_, fields) = split_line(&line).unwrap();
-    assert_eq!(fields.len(), 26);
+    assert_eq!(fields.len(), 28);
     assert_eq!(fields[25].0, "detail");
     assert!(fields[25].1.ends_with(b"...(+99936 bytes)"));
 }
@@ -315,7 +321,7 @@ proptest! {
         assert!(line.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{line:?}");
         assert!(line.len() <= LINE_MAX);
         let (verb, fields) = split_line(&line).unwrap_or_else(|| panic!("{line:?}"));
-        assert_eq!((verb.as_str(), fields.len()), ("key_refused", 26));
+        assert_eq!((verb.as_str(), fields.len()), ("key_refused", 28));
         // A line that had to be shortened shows the beginnings only; that is another test.
         if line.contains("...(+") {
             return Ok(());

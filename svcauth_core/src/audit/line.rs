@@ -17,9 +17,10 @@ const CAPS: [usize; 3] = [VALUE_MAX, 256, 64];
 
 /// The keys in the order of the line, with their names there. Who and why come first, as an administrator reads; `time`
 /// is syslog's, and `event` and `decision` are the verb.
-const KEYS: [(&str, &str); 26] = [
+const KEYS: [(&str, &str); 28] = [
     ("account", "account"),
     ("origin", "origin"),
+    ("on_behalf_of", "on_behalf_of"),
     ("reason", "reason"),
     ("evidence", "evidence"),
     ("key_fingerprint", "key"),
@@ -42,6 +43,7 @@ const KEYS: [(&str, &str); 26] = [
     ("command", "command"),
     ("exit_status", "exit_status"),
     ("duration_seconds", "duration"),
+    ("count", "count"),
     ("proven", "proven"),
     ("detail", "detail"),
 ];

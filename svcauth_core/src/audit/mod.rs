@@ -7,127 +7,19 @@
 //! exactly one line, no control byte reaches it, and no value can pass for a field.
 
 pub mod escape;
+mod event;
 mod journal;
 mod json;
 mod line;
 mod time;
 
-use core::fmt;
 use std::borrow::Cow;
 use std::string::{String, ToString as _};
 use std::vec::Vec;
 
+pub use event::{Event, Severity, Verdict};
 pub use line::{LINE_MAX, VALUE_MAX};
 pub use time::rfc3339;
-
-/// What a record is about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Event {
-    /// Somebody asked to become an account, and was allowed or denied.
-    #[default]
-    Decision,
-    /// A session ended by itself.
-    SessionEnd,
-    /// svcauth ended a session, because its person may no longer use the account.
-    SessionRevoked,
-    /// A command was started as an account.
-    Command,
-    /// A key was offered and refused. Nothing is proven: anybody can offer anybody's public key.
-    KeyRefused,
-    /// Something needs an administrator.
-    Alarm,
-    /// A new generation was published, or the attempt failed.
-    Sync,
-    /// An administrator changed something with the `svcauth` command.
-    Admin,
-}
-
-/// The outcome of a decision, as a record holds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
-    /// The account may be used.
-    Allow,
-    /// It may not.
-    Deny,
-}
-
-/// How loud a record is: the severities of RFC 5424, section 6.2.1, that svcauth uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// 4: alarms.
-    Warning,
-    /// 5: denials, refused keys, revoked sessions.
-    Notice,
-    /// 6: the rest.
-    Informational,
-}
-
-impl Event {
-    /// The value of the key `event`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Decision => "decision",
-            Self::SessionEnd => "session_end",
-            Self::SessionRevoked => "session_revoked",
-            Self::Command => "command",
-            Self::KeyRefused => "key_refused",
-            Self::Alarm => "alarm",
-            Self::Sync => "sync",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// The catalogue id of journald for this event (`journalctl MESSAGE_ID=...`); never changed once released.
-    #[must_use]
-    pub const fn message_id(self) -> &'static str {
-        match self {
-            Self::Decision => "3b5fe0ae760045c58ed6b09639e044ef",
-            Self::SessionEnd => "14816f07d01b47208280efdf61a5ee97",
-            Self::SessionRevoked => "a3bc8677323d47d9b8c07892f5c63e0e",
-            Self::Command => "85b97dfd53b7418ca473b8c8755f1462",
-            Self::KeyRefused => "7bd636468e6c413880bc190d021c6db6",
-            Self::Alarm => "9e5643b950624042b45218c6dc156048",
-            Self::Sync => "25e11abc0595485c9ce6a7de8c5c1a3d",
-            Self::Admin => "7093ab78bdab4b2db419ff5c55d157e3",
-        }
-    }
-}
-
-impl Verdict {
-    /// The value of the key `decision`, and the verb of the line.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Deny => "deny",
-        }
-    }
-}
-
-impl Severity {
-    /// The number in a syslog priority and in journald's `PRIORITY`.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::Warning => 4,
-            Self::Notice => 5,
-            Self::Informational => 6,
-        }
-    }
-}
-
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// One audit record. What is `None` is left out of every encoding; nothing is ever invented.
 ///
@@ -149,8 +41,11 @@ pub struct Record {
     pub uid: Option<u32>,
     /// The login name of the person or service behind it.
     pub origin: Option<String>,
-    /// `person` or `service`.
+    /// `person`, `root`, or `local` for a job of the account itself (cron, at), behind which nobody is proven.
     pub origin_kind: Option<String>,
+    /// On whose behalf the origin acts, as the extension `origin@svcauth` of its certificate says. The authority vouches for
+    /// it, and nothing is decided by it.
+    pub on_behalf_of: Option<String>,
     /// What proves the origin: a word of [`crate::origin::Evidence`].
     pub evidence: Option<String>,
     /// The fingerprint of the key, or of the key inside the certificate.
@@ -189,6 +84,8 @@ pub struct Record {
     pub exit_status: Option<i32>,
     /// How long it took, in seconds.
     pub duration_seconds: Option<u64>,
+    /// How many records this one stands for.
+    pub count: Option<u64>,
     /// A sentence for the administrator, in alarms and the records of syncs.
     pub detail: Option<String>,
 }
@@ -219,6 +116,7 @@ impl Record {
     pub const fn verb(&self) -> &'static str {
         match (self.event, self.decision) {
             (Event::Decision, Some(verdict)) => verdict.as_str(),
+            (Event::SessionStart, _) => "start",
             (Event::SessionEnd, _) => "end",
             (Event::SessionRevoked, _) => "revoked",
             (event, _) => event.as_str(),
@@ -239,12 +137,13 @@ impl Record {
         short
     }
 
-    fn texts_mut(&mut self) -> [Option<&mut String>; 18] {
+    fn texts_mut(&mut self) -> [Option<&mut String>; 19] {
         [
             self.reason.as_mut(),
             self.account.as_mut(),
             self.origin.as_mut(),
             self.origin_kind.as_mut(),
+            self.on_behalf_of.as_mut(),
             self.evidence.as_mut(),
             self.key_fingerprint.as_mut(),
             self.cert_key_id.as_mut(),
@@ -278,7 +177,7 @@ impl Record {
             .collect()
     }
 
-    fn who_fields(&self) -> [Field<'_>; 11] {
+    fn who_fields(&self) -> [Field<'_>; 12] {
         let serial = self.cert_serial.map(|serial| Value::Text(Cow::Owned(serial.to_string())));
         [
             ("reason", text(&self.reason)),
@@ -286,6 +185,7 @@ impl Record {
             ("uid", number(self.uid)),
             ("origin", text(&self.origin)),
             ("origin_kind", text(&self.origin_kind)),
+            ("on_behalf_of", text(&self.on_behalf_of)),
             ("evidence", text(&self.evidence)),
             ("key_fingerprint", text(&self.key_fingerprint)),
             ("cert_key_id", text(&self.cert_key_id)),
@@ -295,7 +195,7 @@ impl Record {
         ]
     }
 
-    fn where_fields(&self) -> [Field<'_>; 13] {
+    fn where_fields(&self) -> [Field<'_>; 14] {
         [
             ("role", text(&self.role)),
             ("service", text(&self.service)),
@@ -310,6 +210,7 @@ impl Record {
             ("command", text(&self.command)),
             ("exit_status", self.exit_status.map(|status| Value::Signed(status.into()))),
             ("duration_seconds", number(self.duration_seconds)),
+            ("count", number(self.count)),
         ]
     }
 }

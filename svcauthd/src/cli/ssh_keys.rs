@@ -5,13 +5,12 @@
 //! status is 0 also for a refused key: to sshd_config(5) anything else is a broken command.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use svcauth_core::audit::{Event, Record};
 use svcauth_core::origin::PublicKey;
 use svcauth_core::policy::{Circumstances, Decision, Origin, Reason, Source, decide};
 use svcauth_core::snapshot::Invalid;
-use svcauth_host::audit_log::{Sinks, send};
+use svcauth_host::audit;
 use svcauth_host::clock::Clock;
 use svcauth_host::host_names::host_names;
 use svcauth_host::snapshot_file::open_access;
@@ -123,5 +122,5 @@ fn record(args: &SshKeysArgs, refusal: &Refusal) {
         ..Record::default()
     };
     // The key is refused whether or not a log takes the record.
-    let _ = send(&record, &Sinks::default(), Duration::from_millis(100));
+    let _ = audit::write(&record);
 }

@@ -2,10 +2,9 @@
 //! thousand entries that are bad together are a few lines and a number.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use svcauth_core::audit::{Event, Record};
-use svcauth_host::audit_log::{Sinks, send};
+use svcauth_host::audit;
 use svcauth_host::clock::Clock;
 
 use crate::candidate::Refusal;
@@ -92,7 +91,7 @@ fn raise(alarm: &Alarm) {
         ..Record::default()
     };
     // An alarm that no log takes is still on the board and on standard error; nothing may wait for it.
-    let _ = send(&record, &Sinks::default(), Duration::from_millis(100));
+    let _ = audit::write(&record);
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -14,7 +13,7 @@ use svcauth_core::audit::{Event, Record};
 use svcauth_core::policy::{Circumstances, Decision, Origin, Person, Reason, Source, decide};
 use svcauth_core::snapshot::access::AccessSnapshot;
 use svcauth_core::snapshot::{Invalid, ReadAt};
-use svcauth_host::audit_log::{Sinks, send};
+use svcauth_host::audit;
 use svcauth_host::clock::Clock;
 use svcauth_host::confirmed;
 use svcauth_host::host_names::host_names;
@@ -116,7 +115,7 @@ fn record(session: &Session, reason: Reason, generation: u64, clock: &Clock) {
         ..Record::default()
     };
     // The session ends whether or not a log takes the record.
-    let _ = send(&record, &Sinks::default(), Duration::from_millis(100));
+    let _ = audit::write(&record);
 }
 
 #[cfg(test)]
