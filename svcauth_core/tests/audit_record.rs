@@ -350,7 +350,7 @@ proptest! {
     fn a_journal_datagram_holds_exactly_its_own_fields(value in hostile()) {
         let record = full(|name| format!("{value}{name}"));
         let fields = split_journal(&record.to_journal()).unwrap();
-        assert_eq!(fields.len(), 5 + 29);
+        assert_eq!(fields.len(), 5 + 31);
         let get = |key: &str| {
             let mut found = fields.iter().filter(|(one, _)| one == key);
             let first = found.next().unwrap_or_else(|| panic!("{key}")).1.clone();
