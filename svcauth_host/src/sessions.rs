@@ -4,8 +4,10 @@
 //! the same audit session finds its origin here. Only root can write the folder. Sessions whose monitor was killed leave
 //! their entry behind: readers tell by [`Session::process`] and the boot.
 
+mod attribution;
 mod entry;
 mod process;
+mod processes;
 
 use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
@@ -18,8 +20,10 @@ use nix::sys::resource::{Resource, getrlimit};
 
 use crate::paths;
 use crate::snapshot_file::read_trusted;
+pub use attribution::{Attribution, Behind};
 pub use entry::{Session, SessionOrigin, Unreadable};
 pub use process::{Process, current_ancestry, current_audit_session};
+pub use processes::{Processes, Seen};
 
 /// An entry stays below this, key ids of hostile authorities included: 256 KiB.
 const ENTRY_MAX: u64 = 256 << 10;

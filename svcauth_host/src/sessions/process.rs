@@ -26,11 +26,11 @@ impl Process {
         Self::by_pid(std::process::id())
     }
 
-    /// The live process with this pid.
+    /// The process with this pid, unless it is dead and only waits for its parent to notice.
     #[must_use]
     pub fn by_pid(pid: u32) -> Option<Self> {
-        let (_, start) = parse_stat(&read_proc(&format!("/proc/{pid}/stat"))?)?;
-        Some(Self { pid, start })
+        let stat = parse_stat(&read_proc(&format!("/proc/{pid}/stat"))?)?;
+        (!stat.is_dead).then_some(Self { pid, start: stat.start })
     }
 
     /// Whether this very process still exists.
@@ -40,10 +40,15 @@ impl Process {
     }
 }
 
-/// The audit session of the calling process (`/proc/self/sessionid`); `None` when it is in none.
+/// The audit session of the calling process; `None` when it is in none.
 #[must_use]
 pub fn current_audit_session() -> Option<u32> {
-    let id = read_proc("/proc/self/sessionid")?.trim_ascii().parse().ok()?;
+    audit_session_of("self")
+}
+
+/// The audit session of a process (`/proc/PID/sessionid`); `None` when it is in none, or gone.
+pub(super) fn audit_session_of(pid: &str) -> Option<u32> {
+    let id = read_proc(&format!("/proc/{pid}/sessionid"))?.trim_ascii().parse().ok()?;
     (id != UNSET).then_some(id)
 }
 
@@ -54,25 +59,41 @@ pub fn current_ancestry() -> Vec<Process> {
     let mut pid = std::process::id();
     while pid != 0 && found.len() < ANCESTORS_MAX {
         let stat = read_proc(&format!("/proc/{pid}/stat"));
-        let Some((parent, start)) = stat.as_deref().and_then(parse_stat) else {
+        let Some(stat) = stat.as_deref().and_then(parse_stat) else {
             break;
         };
-        found.push(Process { pid, start });
-        pid = parent;
+        found.push(Process { pid, start: stat.start });
+        pid = stat.parent;
     }
     found
 }
 
-/// The parent's pid and the start time. The command name may hold blanks and brackets: the last `)` ends it.
-fn parse_stat(stat: &str) -> Option<(u32, u64)> {
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split_ascii_whitespace();
-    let parent = fields.nth(1)?.parse().ok()?;
-    let start = fields.nth(17)?.parse().ok()?;
-    Some((parent, start))
+/// What /proc/PID/stat tells (proc(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stat {
+    /// A zombie, or on its way there.
+    pub(super) is_dead: bool,
+    /// The parent's pid.
+    pub(super) parent: u32,
+    /// The device number of the controlling terminal.
+    pub(super) terminal: Option<u32>,
+    /// When it started, in clock ticks since boot.
+    pub(super) start: u64,
 }
 
-fn read_proc(path: &str) -> Option<String> {
+/// The command name may hold blanks and brackets: the last `)` ends it.
+pub(super) fn parse_stat(stat: &str) -> Option<Stat> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split_ascii_whitespace();
+    let is_dead = matches!(fields.next()?, "Z" | "X" | "x");
+    let parent = fields.next()?.parse().ok()?;
+    // A device number is unsigned and printed as if it were not.
+    let terminal = u32::from_ne_bytes(fields.nth(2)?.parse::<i32>().ok()?.to_ne_bytes());
+    let start = fields.nth(14)?.parse().ok()?;
+    Some(Stat { is_dead, parent, terminal: (terminal != 0).then_some(terminal), start })
+}
+
+pub(super) fn read_proc(path: &str) -> Option<String> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(PROC_MAX).read_to_end(&mut bytes).ok()?;
     // A process may give itself a name that is no UTF-8.
@@ -81,14 +102,18 @@ fn read_proc(path: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Process, current_ancestry, parse_stat};
+    use super::{Process, Stat, current_ancestry, parse_stat};
 
     #[test]
     fn a_process_that_calls_itself_like_a_stat_line_is_still_read_right() {
-        let tail = "S 41 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 8123456 1 2 3\n";
-        for name in ["sshd", "a b", ") S 1 1 1", "(((", "x) R 7 7 7 7"] {
-            assert_eq!(parse_stat(&format!("7 ({name}) {tail}")), Some((41, 8_123_456)), "{name}");
+        let tail = "S 41 1 1 34817 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 8123456 1 2 3\n";
+        let stat = Stat { is_dead: false, parent: 41, terminal: Some(34_817), start: 8_123_456 };
+        for name in ["sshd", "a b", ") S 1 1 1", "(((", "x) R 7 7 7 7", "x) Z 7 7 7 7"] {
+            assert_eq!(parse_stat(&format!("7 ({name}) {tail}")), Some(stat), "{name}");
         }
+        let bare = tail.replace("34817", "0").replace('S', "Z");
+        let dead = Stat { is_dead: true, terminal: None, ..stat };
+        assert_eq!(parse_stat(&format!("7 (x) {bare}")), Some(dead));
         for bad in ["", "7 (x)", "7 (x) S 1", "7 (x) S y 1 1"] {
             assert_eq!(parse_stat(bad), None, "{bad:?}");
         }

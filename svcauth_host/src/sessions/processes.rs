@@ -1,0 +1,156 @@
+//! One look at the processes of this host, as far as they can belong to a session.
+//!
+//! Everything here is the kernel's word: parents, uids and audit sessions cannot be set by the processes themselves. Their
+//! names and environments can, and are not read.
+
+use std::collections::HashMap;
+use std::fs;
+
+use super::process::{Process, audit_session_of, parse_stat, read_proc};
+
+/// Processes looked at on the way up to process 1.
+const ANCESTORS_MAX: usize = 64;
+
+/// A process as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Which one.
+    pub process: Process,
+    /// The pid of its parent.
+    pub parent: u32,
+    /// Its real, effective, saved and file system uid.
+    pub uids: [u32; 4],
+    /// The kernel's audit session; `None` where there is none.
+    pub audit_session: Option<u32>,
+    /// The device number of its controlling terminal; `None` without one.
+    pub terminal: Option<u32>,
+}
+
+impl Seen {
+    /// Whether it runs as this uid, or can be again what it was: a program that lent itself other rights is still of the
+    /// account.
+    #[must_use]
+    pub fn has_uid(&self, uid: u32) -> bool {
+        self.uids.contains(&uid)
+    }
+}
+
+/// The processes that were seen, by pid.
+#[derive(Clone, Debug, Default)]
+pub struct Processes(HashMap<u32, Seen>);
+
+impl Processes {
+    /// Looks at all processes whose audit session is wanted. Those that end meanwhile are left out, and so are zombies.
+    #[must_use]
+    pub fn look(wanted: impl Fn(Option<u32>) -> bool) -> Self {
+        let Ok(entries) = fs::read_dir("/proc") else { return Self::default() };
+        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        pids.filter_map(|pid| see(pid, &wanted)).collect()
+    }
+
+    /// The process with this pid.
+    #[must_use]
+    pub fn get(&self, pid: u32) -> Option<&Seen> {
+        self.0.get(&pid)
+    }
+
+    /// Every process, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Seen> {
+        self.0.values()
+    }
+
+    /// The process and those it descends from, nearest first, as far as they were seen.
+    pub fn ancestry<'a>(&'a self, seen: &'a Seen) -> impl Iterator<Item = &'a Seen> {
+        // A parent that began later than its child is another process with a pid used again.
+        let parent = |child: &&'a Seen| {
+            self.get(child.parent).filter(|parent| parent.process.start <= child.process.start)
+        };
+        std::iter::successors(Some(seen), parent).take(ANCESTORS_MAX)
+    }
+}
+
+impl FromIterator<Seen> for Processes {
+    fn from_iter<I: IntoIterator<Item = Seen>>(all: I) -> Self {
+        Self(all.into_iter().map(|seen| (seen.process.pid, seen)).collect())
+    }
+}
+
+/// Looks at one process. Its start is read before and after: between two looks the kernel may give the pid to another.
+fn see(pid: u32, wanted: &impl Fn(Option<u32>) -> bool) -> Option<Seen> {
+    let audit_session = audit_session_of(&pid.to_string());
+    if !wanted(audit_session) {
+        return None;
+    }
+    let stat = parse_stat(&read_proc(&format!("/proc/{pid}/stat"))?)?;
+    let uids = uids(&read_proc(&format!("/proc/{pid}/status"))?)?;
+    let process = Process { pid, start: stat.start };
+    let is_same = !stat.is_dead && process.is_alive();
+    is_same.then_some(Seen { process, parent: stat.parent, uids, audit_session, terminal: stat.terminal })
+}
+
+/// The line `Uid:` of /proc/PID/status (proc(5)): real, effective, saved, file system. The name, which comes first, cannot
+/// hold a line end: the kernel escapes it there.
+fn uids(status: &str) -> Option<[u32; 4]> {
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    let mut fields = line.split_ascii_whitespace().map(str::parse);
+    let mut next = || fields.next()?.ok();
+    Some([next()?, next()?, next()?, next()?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Process, Processes, Seen, uids};
+    use crate::sessions::current_audit_session;
+
+    #[test]
+    fn this_very_process_is_seen_with_its_parent_its_uids_and_its_audit_session() {
+        let own = Process::current().unwrap();
+        let audit_session = current_audit_session();
+        let processes = Processes::look(|session| session == audit_session);
+        let seen = processes.get(own.pid).unwrap();
+        assert_eq!((seen.process, seen.audit_session), (own, audit_session));
+        assert_eq!(seen.parent, std::os::unix::process::parent_id());
+        assert!(seen.has_uid(nix::unistd::geteuid().as_raw()));
+        assert_eq!(processes.ancestry(seen).nth(1).map(|parent| parent.process.pid), Some(seen.parent));
+        assert!(Processes::look(|_| false).iter().next().is_none());
+    }
+
+    #[test]
+    fn a_dead_child_is_not_seen() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = child.id();
+        let is_zombie = || {
+            let stat = super::read_proc(&format!("/proc/{pid}/stat")).unwrap();
+            super::parse_stat(&stat).unwrap().is_dead
+        };
+        while !is_zombie() {
+            std::thread::yield_now();
+        }
+        assert!(Processes::look(|_| true).get(pid).is_none());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_parent_that_began_later_than_its_child_is_none() {
+        let seen = |pid, parent, start| Seen {
+            process: Process { pid, start },
+            parent,
+            uids: [0; 4],
+            audit_session: None,
+            terminal: None,
+        };
+        let all: Processes = [seen(3, 2, 30), seen(2, 9, 20), seen(9, 1, 40)].into_iter().collect();
+        let pids = |pid| all.ancestry(all.get(pid).unwrap()).map(|seen| seen.process.pid).collect::<Vec<_>>();
+        assert_eq!(pids(3), [3, 2]);
+        let circle: Processes = [seen(2, 3, 1), seen(3, 2, 1)].into_iter().collect();
+        assert_eq!(circle.ancestry(circle.get(2).unwrap()).count(), super::ANCESTORS_MAX);
+    }
+
+    #[test]
+    fn the_four_uids_are_read_in_the_order_of_the_kernel() {
+        assert_eq!(uids("Name:\tUid:\\nx\nUid:\t7001\t0\t3\t4\nGid:\t1\t1\t1\t1\n"), Some([7001, 0, 3, 4]));
+        for bad in ["", "Uid:\t1\t2\t3\n", "Uid:\t1\t2\t3\tx\n"] {
+            assert_eq!(uids(bad), None, "{bad:?}");
+        }
+    }
+}
