@@ -7,7 +7,7 @@ use svcauth_core::policy::{Policy, Reason, RoleRef, Verdict};
 use svcauth_host::audit;
 use svcauth_host::audit_log::Unavailable;
 use svcauth_host::decisions;
-use svcauth_host::sessions::{Session, SessionOrigin};
+use svcauth_host::sessions::Session;
 
 use crate::identify::{Identified, Proof, Who};
 use crate::request::{Request, User};
@@ -87,33 +87,11 @@ pub(crate) fn deny_unplanned(request: &Request, reason: Reason) {
 
 /// Hands over the record of a session's end.
 pub(crate) fn end(session: &Session, seconds: u64, hosts: &[String]) {
-    let (origin, kind) = match &session.origin {
-        SessionOrigin::Person(login) => (login.as_str(), "person"),
-        SessionOrigin::Root => ("root", "root"),
-    };
     let record = Record {
         time: now_micros(),
-        event: Event::SessionEnd,
-        account: Some(session.account.clone()),
-        uid: session.uid,
-        origin: Some(origin.to_owned()),
-        origin_kind: Some(kind.to_owned()),
-        evidence: session.evidence.map(|evidence| evidence.as_str().to_owned()),
-        key_fingerprint: session.key_fingerprint.clone(),
-        cert_key_id: session.cert_key_id.clone(),
-        cert_serial: session.cert_serial,
-        cert_ca: session.cert_ca.clone(),
-        principal: session.principal.clone(),
-        service: Some(session.service.clone()),
-        from: session.from.clone(),
-        tty: session.tty.clone(),
-        session: Some(session.id.clone()),
-        chain: session.chain.clone(),
-        generation: session.generation,
         host: hosts.first().cloned(),
-        pid: Some(session.process.pid),
         duration_seconds: Some(seconds),
-        ..Record::default()
+        ..session.record(Event::SessionEnd)
     };
     let _ = deliver(&record);
 }

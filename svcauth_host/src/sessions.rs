@@ -8,6 +8,7 @@ mod attribution;
 mod entry;
 mod process;
 mod processes;
+mod record;
 
 use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};

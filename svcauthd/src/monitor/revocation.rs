@@ -92,27 +92,12 @@ fn end(session: &Session) {
 }
 
 fn record(session: &Session, reason: Reason, generation: u64, clock: &Clock) {
-    let origin = match &session.origin {
-        SessionOrigin::Person(login) => Some(login.clone()),
-        SessionOrigin::Root => None,
-    };
     let record = Record {
-        event: Event::SessionRevoked,
         time: Some(clock.wall.saturating_mul(1_000_000)),
         reason: Some(reason.code().to_owned()),
-        account: Some(session.account.clone()),
-        uid: session.uid,
-        origin,
-        origin_kind: Some("person".to_owned()),
-        evidence: session.evidence.map(|evidence| evidence.as_str().to_owned()),
-        key_fingerprint: session.key_fingerprint.clone(),
-        service: Some(session.service.clone()),
-        from: session.from.clone(),
-        session: Some(session.id.clone()),
         generation: Some(generation),
-        pid: Some(session.process.pid),
         duration_seconds: Some(clock.boottime.saturating_sub(session.since_boot)),
-        ..Record::default()
+        ..session.record(Event::SessionRevoked)
     };
     // The session ends whether or not a log takes the record.
     let _ = audit::write(&record);
