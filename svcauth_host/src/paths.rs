@@ -20,6 +20,8 @@ pub const SOCKET: &str = "/run/svcauth/svcauthd.sock";
 pub const SESSIONS_DIR: &str = "/run/svcauth/sessions";
 /// Decisions that the daemon has not counted yet; mode 0600.
 pub const DECISIONS: &str = "/run/svcauth/decisions";
+/// The audit trail; mode 0600. Older files have `.1`, `.2` and so on behind the name.
+pub const AUDIT_FILE: &str = "/var/log/svcauth/audit.jsonl";
 /// What the daemon tells Prometheus, for the textfile collector of its node exporter; mode 0644.
 pub const METRICS: &str = "/var/lib/svcauth/metrics.prom";
 /// The user that the worker and the keys command run as.

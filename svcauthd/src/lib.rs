@@ -21,5 +21,6 @@ pub mod monitor;
 pub mod state;
 pub mod state_dir;
 pub mod table;
+pub mod trail;
 pub mod usage;
 pub mod worker;

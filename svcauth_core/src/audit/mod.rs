@@ -19,7 +19,7 @@ use std::vec::Vec;
 
 pub use event::{Event, Severity, Verdict};
 pub use line::{LINE_MAX, VALUE_MAX};
-pub use time::rfc3339;
+pub use time::{parse_rfc3339, rfc3339};
 
 /// One audit record. What is `None` is left out of every encoding; nothing is ever invented.
 ///
