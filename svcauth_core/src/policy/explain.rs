@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use super::{
     Account, Age, Circumstances, Decision, Held, Need, Origin, Outcome, Person, Policy, Reason, RoleRef,
-    Roles, decide, judge::judge,
+    Roles, decide, decide_target, judge::judge,
 };
 
 /// What one access rule says to a request.
@@ -30,8 +30,23 @@ pub fn explain(
     person: &Person,
     at: &Circumstances<'_>,
 ) -> Vec<RuleTrace> {
+    traces(policy, account, Some(person), at)
+}
+
+/// The same as far as the account alone decides: what [`super::decide_target`] rests on, and jobs of cron and at.
+#[must_use]
+pub fn explain_target(policy: &Policy, account: &Account, at: &Circumstances<'_>) -> Vec<RuleTrace> {
+    traces(policy, account, None, at)
+}
+
+fn traces(
+    policy: &Policy,
+    account: &Account,
+    person: Option<&Person>,
+    at: &Circumstances<'_>,
+) -> Vec<RuleTrace> {
     let about = policy.rules.iter().enumerate().filter_map(|(index, rule)| {
-        let outcome = judge(rule, account, Some(person), at);
+        let outcome = judge(rule, account, person, at);
         let roles = match &rule.roles {
             Roles::Named(roles) => roles.clone(),
             Roles::MemberOf => account.roles.clone(),
@@ -53,6 +68,25 @@ pub fn flip(policy: &Policy, account: &Account, person: &Person, at: &Circumstan
         Decision::Allow => flip_to_deny(policy, account, person, at),
         Decision::Deny(reason) => flip_to_allow(policy, account, person, at, reason),
     }
+}
+
+/// The one change that would let jobs of the account run, in words; `None` when they do, or when it takes more than one.
+#[must_use]
+pub fn flip_job(policy: &Policy, account: &Account, at: &Circumstances<'_>) -> Option<String> {
+    let Decision::Deny(reason) = decide_target(policy, account, at).decision else { return None };
+    let (mut account, mut at) = (account.clone(), *at);
+    let change = match reason {
+        Reason::Stale => {
+            at.age = Age(Some(0));
+            String::from("refresh the snapshot (svcauth sync)")
+        }
+        Reason::ServiceNotAllowed => {
+            at.service = None;
+            format!("add the service to an access rule of {}", account.name)
+        }
+        other => change_account(&mut account, other)?,
+    };
+    decide_target(policy, &account, &at).is_allow().then_some(change)
 }
 
 fn flip_to_deny(

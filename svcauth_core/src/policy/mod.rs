@@ -7,6 +7,7 @@ mod explain;
 mod judge;
 mod pattern;
 mod reason;
+mod service;
 #[cfg(test)]
 mod tests;
 
@@ -14,10 +15,11 @@ use core::net::IpAddr;
 use std::string::String;
 use std::vec::Vec;
 
-pub use explain::{RuleTrace, explain, flip};
+pub use explain::{RuleTrace, explain, explain_target, flip, flip_job};
 use judge::{judge, names_host};
 pub use pattern::{Network, NetworkError, Pattern};
 pub use reason::Reason;
+pub use service::Family;
 
 use crate::id::IdRange;
 use crate::origin::Fingerprint;
@@ -177,6 +179,9 @@ pub enum Origin<'a> {
     Person(&'a Person),
     /// The superuser of this host, through su or sudo. Cannot be kept out, so is let in and recorded (decision 0005).
     Root,
+    /// The account itself: cron or at runs a job of it, and nobody is proven. A rule has to name that service; its roles
+    /// are asked of nobody (decision 0017).
+    Local,
     /// Nobody is proven, and why.
     Unproven(Reason),
 }
@@ -307,6 +312,10 @@ pub fn decide(policy: &Policy, account: &Account, origin: Origin<'_>, at: &Circu
     }
     let person = match origin {
         Origin::Person(person) => person,
+        Origin::Local if at.service.is_some_and(|service| Family::of(service) == Family::Job) => {
+            return target;
+        }
+        Origin::Local => return Verdict::deny(Reason::NoOrigin),
         Origin::Unproven(reason) => return Verdict::deny(reason),
         Origin::Root => return Verdict::deny(Reason::InternalError),
     };

@@ -8,7 +8,7 @@ use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_o
 
 use super::{
     AccessRule, Account, Age, AuditMode, Circumstances, Decision, Held, Need, Origin, Pattern, Person,
-    Policy, Reason, Role, RoleRef, Roles, Source, decide, decide_target, explain, flip,
+    Policy, Reason, Role, RoleRef, Roles, Source, decide, decide_target, explain, flip, flip_job,
 };
 use crate::id::IdRange;
 
@@ -194,6 +194,48 @@ fn root_is_let_in_whatever_the_state() {
     let (apps, deployer, _) = application();
     let at = Circumstances { age: Age(None), service: Some("cron"), ..HERE };
     assert!(decide(&apps, &Account { disabled: true, ..deployer }, Origin::Root, &at).is_allow());
+}
+
+#[test]
+fn a_job_of_the_account_runs_where_a_rule_names_its_service_and_nothing_else_is_local() {
+    let bob = person("bob", &["application"]);
+    let mut nightly = rule("deployer", Roles::Named(refs(&["application"])), Need::Every);
+    nightly.services = vec!["cron".to_string(), "login".to_string()];
+    let apps = policy(vec![nightly.clone()]);
+    let deployer = account("deployer", &[]);
+    let run = |policy: &Policy, account: &Account, service: Option<&'static str>| {
+        decide(policy, account, Origin::Local, &Circumstances { service, ..HERE }).decision
+    };
+    assert_eq!(run(&apps, &deployer, Some("cron")), Decision::Allow);
+    assert_eq!(run(&apps, &deployer, Some("atd")), Decision::Deny(Reason::ServiceNotAllowed));
+    // A rule may name login: that is no job, and nobody is behind it.
+    for service in [Some("login"), None] {
+        assert_eq!(run(&apps, &deployer, service), Decision::Deny(Reason::NoOrigin), "{service:?}");
+    }
+    let disabled = Account { disabled: true, ..deployer.clone() };
+    assert_eq!(run(&apps, &disabled, Some("cron")), Decision::Deny(Reason::AccountDisabled));
+    assert_eq!(run(&apps, &account("jenkins", &[]), Some("cron")), Decision::Deny(Reason::NoRule));
+    for (change, reason) in [
+        (AccessRule { roles: Roles::Named(Vec::new()), ..nightly.clone() }, Reason::NoRoles),
+        (
+            AccessRule { from: vec!["0.0.0.0/0".parse().unwrap()], ..nightly.clone() },
+            Reason::SourceNotAllowed,
+        ),
+        (AccessRule { hosts: vec![Pattern::new("db*")], ..nightly.clone() }, Reason::HostNotAllowed),
+    ] {
+        assert_eq!(run(&policy(vec![change]), &deployer, Some("cron")), Decision::Deny(reason));
+    }
+    let at = Circumstances { age: Age(Some(3600)), service: Some("cron"), ..HERE };
+    assert_eq!(decide(&apps, &deployer, Origin::Local, &at).decision, Decision::Deny(Reason::Stale));
+    let told = |account: &Account, service| {
+        flip_job(&apps, account, &Circumstances { service: Some(service), ..HERE })
+    };
+    assert_eq!(told(&deployer, "cron"), None);
+    assert_eq!(told(&deployer, "atd").as_deref(), Some("add the service to an access rule of deployer"));
+    assert_eq!(told(&disabled, "cron").as_deref(), Some("enable deployer in the directory"));
+    assert_eq!(told(&disabled, "atd"), None);
+    // The same rule opens cron to nobody's login.
+    assert_eq!(says(&apps, &deployer, &bob, &HERE), Decision::Deny(Reason::ServiceNotAllowed));
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use svcauth_core::policy::{
-    Account, Circumstances, Decision, Need, Origin, Outcome, Person, Policy, Reason, RoleRef, RuleTrace,
-    Source, Verdict, decide, explain, flip,
+    Account, Circumstances, Decision, Family, Need, Origin, Outcome, Person, Policy, Reason, RoleRef,
+    RuleTrace, Source, Verdict, decide, explain, explain_target, flip, flip_job,
 };
 use svcauth_host::clock::Clock;
 use svcauth_host::confirmed;
@@ -74,35 +74,38 @@ pub(super) fn run(args: &ExplainArgs) -> Done {
     };
     let proof = Proof::of_service(&args.service);
     let person = person.or_else(|| proof.person_without_roles(&args.person));
-    let origin = proof.origin(&args.person, person.as_ref());
+    let origin = proof.origin(&args.person, &args.account, person.as_ref());
     let verdict = decide(&policy, &account, origin, &at);
     let found =
         explanation(args, &policy, &account, person.as_ref(), &at, &verdict, snapshot.header().generation);
     if args.json.json {
         json(&found)?;
     } else {
-        show(&found, &verdict)?;
+        show(&found, &verdict, proof)?;
     }
     Ok(ExitCode::from(u8::from(!verdict.is_allow())))
 }
 
-/// What a PAM service can prove about who is behind it: the same three kinds that the PAM module tells apart.
+/// What a PAM service can prove about who is behind it, as the PAM module tells services apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Proof {
     /// sshd: a key, a certificate, a principal of a person that the snapshot knows.
     Sshd,
     /// su, runuser, sudo: the login name of whoever calls.
     Caller,
+    /// cron, at: the account itself.
+    Job,
     /// Anything else: nothing.
     Nothing,
 }
 
 impl Proof {
     fn of_service(service: &str) -> Self {
-        match service {
-            "sshd" => Self::Sshd,
-            "su" | "su-l" | "runuser" | "runuser-l" | "sudo" | "sudo-i" => Self::Caller,
-            _ => Self::Nothing,
+        match Family::of(service) {
+            Family::Sshd => Self::Sshd,
+            Family::Su | Family::Sudo => Self::Caller,
+            Family::Job => Self::Job,
+            Family::Other => Self::Nothing,
         }
     }
 
@@ -111,9 +114,11 @@ impl Proof {
         (self == Self::Caller && login != "root").then(|| Person::without_roles(login))
     }
 
-    fn origin<'a>(self, login: &str, person: Option<&'a Person>) -> Origin<'a> {
+    fn origin<'a>(self, login: &str, account: &str, person: Option<&'a Person>) -> Origin<'a> {
         match (self, person) {
             (Self::Nothing, _) => Origin::Unproven(Reason::NoOrigin),
+            (Self::Job, _) if login == account => Origin::Local,
+            (Self::Job, _) => Origin::Unproven(Reason::NoOrigin),
             (Self::Caller, _) if login == "root" => Origin::Root,
             (_, Some(person)) => Origin::Person(person),
             (_, None) => Origin::Unproven(Reason::UnknownPrincipal),
@@ -123,10 +128,9 @@ impl Proof {
 
 /// Only sshd says where a request comes from; there it is part of the question, or left open.
 fn source(service: &str, from: Option<IpAddr>) -> Source {
-    match (Proof::of_service(service), from) {
-        (Proof::Sshd, Some(address)) => Source::Address(address),
-        (Proof::Sshd, None) => Source::NotYetKnown,
-        (Proof::Caller | Proof::Nothing, _) => Source::Local,
+    match (Family::of(service), from) {
+        (Family::Sshd, None) => Source::NotYetKnown,
+        (_, from) => Source::of(service, from.map(|address| address.to_string()).as_deref()),
     }
 }
 
@@ -139,9 +143,17 @@ fn explanation(
     verdict: &Verdict,
     generation: u64,
 ) -> Explanation {
-    // Where nobody can be proven, no change to a person turns the answer.
-    let proven = person.filter(|_| Proof::of_service(&args.service) != Proof::Nothing);
-    let traces = person.map(|person| explain(policy, account, person, at)).unwrap_or_default();
+    let (traces, would_flip) = match (Proof::of_service(&args.service), person) {
+        (Proof::Job, _) => (explain_target(policy, account, at), flip_job(policy, account, at)),
+        (Proof::Sshd | Proof::Caller, Some(person)) => {
+            (explain(policy, account, person, at), flip(policy, account, person, at))
+        }
+        // Where nobody can be proven, no change to a person turns the answer.
+        (Proof::Nothing, Some(person)) => (explain(policy, account, person, at), None),
+        (_, None) => (Vec::new(), None),
+    };
+    // When a job begins, the roles of a rule are asked of nobody.
+    let asked = if Proof::of_service(&args.service) == Proof::Job { &[][..] } else { traces.as_slice() };
     let reason = match verdict.decision {
         Decision::Allow => None,
         Decision::Deny(reason) => Some(reason.code()),
@@ -151,11 +163,11 @@ fn explanation(
         reason,
         account: account.name.clone(),
         origin: args.person.clone(),
-        roles: roles(policy, &traces, person),
+        roles: roles(policy, asked, person),
         rules: traces.iter().filter_map(|trace| rule(policy, trace)).collect(),
         generation,
         age_seconds: at.age.0,
-        would_flip: proven.and_then(|person| flip(policy, account, person, at)),
+        would_flip,
     }
 }
 
@@ -208,21 +220,24 @@ fn name_of(policy: &Policy, role: RoleRef) -> String {
 }
 
 /// The sentence of a reason, where that is not about a certificate or a ticket: `explain` is asked about a login name.
-const fn sentence(reason: Reason) -> &'static str {
-    match reason {
-        Reason::UnknownPrincipal => "the directory has nobody of this login name who holds a role",
-        other => other.sentence(),
+const fn sentence(reason: Reason, proof: Proof) -> &'static str {
+    match (reason, proof) {
+        (Reason::UnknownPrincipal, _) => "the directory has nobody of this login name who holds a role",
+        (Reason::NoOrigin, Proof::Job) => {
+            "whoever wrote a job is not known; ask about the account itself, which owns it"
+        }
+        (other, _) => other.sentence(),
     }
 }
 
-fn show(found: &Explanation, verdict: &Verdict) -> Result<(), Failure> {
+fn show(found: &Explanation, verdict: &Verdict, proof: Proof) -> Result<(), Failure> {
     let Explanation { decision, account, origin, .. } = found;
     match verdict.decision {
         Decision::Allow => line(&format!("{decision}: {origin} may use {account}"))?,
         Decision::Deny(reason) => {
             line(&format!(
                 "{decision}: {origin} may not use {account}: {} ({})",
-                sentence(reason),
+                sentence(reason, proof),
                 reason.code()
             ))?;
         }
@@ -274,17 +289,22 @@ mod tests {
     #[test]
     fn what_is_explained_rests_on_what_the_service_can_prove_as_in_pam() {
         let carol = Proof::Caller.person_without_roles("carol").unwrap();
-        let origin = |service: &str, login: &str| Proof::of_service(service).origin(login, Some(&carol));
+        let origin =
+            |service: &str, login: &str| Proof::of_service(service).origin(login, "deployer", Some(&carol));
         for service in ["sshd", "su", "su-l", "runuser", "runuser-l", "sudo", "sudo-i"] {
             assert_eq!(origin(service, "carol"), Origin::Person(&carol), "{service}");
         }
-        for service in ["login", "cron", "", "SSHD", "sudoers"] {
+        for service in ["login", "cron", "atd", "", "SSHD", "sudoers"] {
             assert_eq!(origin(service, "carol"), Origin::Unproven(Reason::NoOrigin), "{service}");
         }
-        assert_eq!(Proof::Caller.origin("root", None), Origin::Root);
+        for service in ["cron", "crond", "atd"] {
+            assert_eq!(origin(service, "deployer"), Origin::Local, "{service}");
+        }
+        assert_eq!(origin("login", "deployer"), Origin::Unproven(Reason::NoOrigin));
+        assert_eq!(Proof::Caller.origin("root", "deployer", None), Origin::Root);
         assert_eq!(Proof::Caller.person_without_roles("root"), None);
         assert_eq!(Proof::Sshd.person_without_roles("carol"), None);
-        assert_eq!(Proof::Sshd.origin("root", None), Origin::Unproven(Reason::UnknownPrincipal));
+        assert_eq!(Proof::Sshd.origin("root", "deployer", None), Origin::Unproven(Reason::UnknownPrincipal));
     }
 
     #[test]
