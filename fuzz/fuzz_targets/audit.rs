@@ -64,6 +64,8 @@ fn record(from: &mut Pieces<'_>) -> Record {
         host: text(15),
         command: text(16),
         detail: text(17),
+        on_behalf_of: text(18),
+        first_evidence: text(29),
         ..Record::default()
     };
     record.time = bit(21).then(|| from.u64());
@@ -98,6 +100,8 @@ fn texts(record: &Record) -> Vec<(&'static str, &str)> {
         ("host", &record.host),
         ("command", &record.command),
         ("detail", &record.detail),
+        ("on_behalf_of", &record.on_behalf_of),
+        ("first_evidence", &record.first_evidence),
     ];
     all.into_iter().filter_map(|(key, text)| Some((key, text.as_deref()?))).collect()
 }

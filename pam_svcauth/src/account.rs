@@ -1,13 +1,13 @@
 //! The account phase: what the account alone decides. Nobody is known yet: sshd shows no key here.
 
 use pam::module::PamHandle;
-use svcauth_core::policy::{Decision, Source, decide_target};
+use svcauth_core::policy::{Decision, Family, Source, decide_target};
 use svcauth_host::clock::Clock;
 use svcauth_host::host_names::host_names;
 
 use crate::answer::Answer;
 use crate::record;
-use crate::request::{Family, Request};
+use crate::request::Request;
 use crate::target::{self, Managed, Target};
 
 /// Is `PAM_USER` managed, and if so usable: enabled, on this host, through this service, with this snapshot?

@@ -2,6 +2,8 @@
 //!
 //! Nothing but the snapshot and the session registry is asked. Not the environment of the process, not the name service.
 
+use std::collections::BTreeSet;
+
 use svcauth_core::origin::Evidence;
 use svcauth_core::policy::{Origin, Person, Reason};
 use svcauth_core::snapshot::Invalid;
@@ -22,6 +24,8 @@ pub(crate) struct Identified {
 pub(crate) enum Who {
     Person(Box<Person>),
     Root,
+    /// The account itself: a job of cron or at.
+    Local,
     Nobody(Reason),
 }
 
@@ -34,6 +38,10 @@ pub(crate) struct Proof {
     pub(crate) cert_serial: Option<u64>,
     pub(crate) cert_ca: Option<String>,
     pub(crate) principal: Option<String>,
+    /// Where the evidence is inherited: what it was at first.
+    pub(crate) first_evidence: Option<Evidence>,
+    /// On whose behalf, as a trusted authority says.
+    pub(crate) on_behalf_of: Option<String>,
     /// The sessions before this one, oldest first, joined by `/`.
     pub(crate) chain: Option<String>,
     /// For the administrator.
@@ -55,6 +63,7 @@ impl Identified {
         match &self.who {
             Who::Person(person) => Origin::Person(person),
             Who::Root => Origin::Root,
+            Who::Local => Origin::Local,
             Who::Nobody(reason) => Origin::Unproven(*reason),
         }
     }
@@ -62,15 +71,32 @@ impl Identified {
 
 /// The superuser calls. The sessions around the call are told, so that `sudo su - ACCOUNT` is not the end of the trace.
 pub(crate) fn superuser(boot_id: &str) -> Identified {
-    let around = Registry::open().and_then(|registry| registry.around_caller(boot_id));
-    Identified {
-        who: Who::Root,
-        proof: Proof {
-            evidence: Some(Evidence::Invoker),
-            chain: around.ok().and_then(|sessions| chain_of(&sessions)),
-            ..Proof::default()
-        },
-    }
+    let around = Registry::open().and_then(|registry| registry.around_caller(boot_id)).unwrap_or_default();
+    let proof = Proof {
+        evidence: Some(Evidence::Invoker),
+        chain: chain_of(&around),
+        detail: people_around(&around),
+        ..Proof::default()
+    };
+    Identified { who: Who::Root, proof }
+}
+
+/// Whose sessions are around a call of the superuser.
+fn people_around(around: &[Session]) -> Option<String> {
+    let people: BTreeSet<&str> = around
+        .iter()
+        .filter_map(|session| match &session.origin {
+            SessionOrigin::Person(login) => Some(login.as_str()),
+            SessionOrigin::Root | SessionOrigin::Local(_) => None,
+        })
+        .collect();
+    let names: Vec<&str> = people.into_iter().collect();
+    (!names.is_empty()).then(|| format!("root was called inside a session of {}", names.join(" and ")))
+}
+
+/// A job of cron or at: the account owns it, and nobody is proven to have written it.
+pub(crate) fn job() -> Identified {
+    Identified { who: Who::Local, proof: Proof::default() }
 }
 
 /// Whoever called su or sudo: a person by login name, or, through the registry, who became the calling account before.
@@ -98,13 +124,18 @@ pub(crate) fn stranger(request: &Request) -> Identified {
     Identified::nobody_because(Reason::NoOrigin, detail)
 }
 
-/// The origin of the sessions that made this process the calling account. Root is not handed on: a process of an account
-/// is not the superuser, whoever started it.
+/// The origin of the sessions that made this process the calling account. Neither root nor a job is handed on: a process
+/// of an account is not the superuser, whoever started it, and what nobody is behind has nobody to hand on.
 fn inherited(managed: &Managed, caller: &str, around: Vec<Session>) -> Result<Identified, Invalid> {
-    let as_caller: Vec<Session> = around.into_iter().filter(|session| session.account == caller).collect();
+    let mut as_caller: Vec<Session> =
+        around.into_iter().filter(|session| session.account == caller).collect();
+    as_caller.sort_by_key(|session| (session.since_boot, session.process.start));
+    let nobody = |detail: String, chain: Option<String>| {
+        let proof = Proof { chain, detail: Some(detail), ..Proof::default() };
+        Ok(Identified::nobody(Reason::NoOrigin, proof))
+    };
     let Some(first) = as_caller.first() else {
-        let detail = format!("{caller} is an account, and no session of it is around this call");
-        return Ok(Identified::nobody_because(Reason::NoOrigin, detail));
+        return nobody(format!("{caller} is an account, and no session of it is around this call"), None);
     };
     let chain = chain_of(&as_caller);
     if as_caller.iter().any(|session| session.origin != first.origin) {
@@ -112,12 +143,16 @@ fn inherited(managed: &Managed, caller: &str, around: Vec<Session>) -> Result<Id
         let proof = Proof { chain, detail: Some(detail), ..Proof::default() };
         return Ok(Identified::nobody(Reason::AmbiguousOrigin, proof));
     }
-    let proof = Proof { evidence: Some(Evidence::Inherited), chain, ..Proof::of_session(first) };
-    let who = match &first.origin {
-        SessionOrigin::Person(login) => Who::Person(Box::new(person_called(managed, login)?)),
-        SessionOrigin::Root => Who::Nobody(Reason::NoOrigin),
-    };
-    Ok(Identified { who, proof })
+    match &first.origin {
+        SessionOrigin::Person(login) => {
+            let who = Who::Person(Box::new(person_called(managed, login)?));
+            Ok(Identified { who, proof: Proof { chain, ..Proof::inherited_from(first) } })
+        }
+        SessionOrigin::Root => nobody(format!("root became {caller}, and root is not handed on"), chain),
+        SessionOrigin::Local(_) => {
+            nobody(format!("a job of {caller} ({}) called, and nobody is behind a job", first.service), chain)
+        }
+    }
 }
 
 /// The person of this login name. A local user whom the directory does not know has proven a name all the same, and holds
@@ -133,7 +168,7 @@ fn chain_of(sessions: &[Session]) -> Option<String> {
     const MAX: usize = 8;
     let mut ids: Vec<&str> = Vec::new();
     let mut sorted: Vec<&Session> = sessions.iter().collect();
-    sorted.sort_by_key(|session| (session.since_boot, session.since));
+    sorted.sort_by_key(|session| (session.since_boot, session.process.start));
     for session in sorted {
         let before = session.chain.iter().flat_map(|chain| chain.split('/'));
         for id in before.chain([session.id.as_str()]) {

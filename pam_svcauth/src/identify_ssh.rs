@@ -68,7 +68,7 @@ fn by_certificate<R: ReadAt>(
     policy: &Policy,
     certificate: &Certificate,
 ) -> Result<Identified, Invalid> {
-    let proof = Proof {
+    let mut proof = Proof {
         evidence: Some(Evidence::Certificate),
         key_fingerprint: Some(certificate.subject.to_string()),
         cert_key_id: Some(certificate.key_id.clone()),
@@ -80,6 +80,7 @@ fn by_certificate<R: ReadAt>(
     if !policy.trusted_ca.contains(&certificate.ca) {
         return Ok(Identified::nobody(Reason::UntrustedCa, proof));
     }
+    proof.on_behalf_of = certificate.origin().map(str::to_owned);
     let template = policy.key_id.as_deref().and_then(|text| KeyIdTemplate::parse(text).ok());
     let login = template.as_ref().and_then(|template| template.login(&certificate.key_id));
     let known = match login {
@@ -124,7 +125,7 @@ fn agreed(mut named: Vec<Identified>) -> Identified {
 fn login(identified: &Identified) -> &str {
     match &identified.who {
         Who::Person(person) => &person.login,
-        Who::Root | Who::Nobody(_) => "",
+        Who::Root | Who::Local | Who::Nobody(_) => "",
     }
 }
 
@@ -137,6 +138,8 @@ fn merged(first: Proof, second: Proof) -> Proof {
         cert_serial: first.cert_serial.or(second.cert_serial),
         cert_ca: first.cert_ca.or(second.cert_ca),
         principal: first.principal.or(second.principal),
+        first_evidence: first.first_evidence.or(second.first_evidence),
+        on_behalf_of: first.on_behalf_of.or(second.on_behalf_of),
         chain: first.chain.or(second.chain),
         detail: first.detail.or(second.detail),
     }

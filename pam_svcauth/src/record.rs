@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use svcauth_core::audit::{Event, Record, Verdict as Word};
+use svcauth_core::origin::Evidence;
 use svcauth_core::policy::{Policy, Reason, RoleRef, Verdict};
 use svcauth_host::audit;
 use svcauth_host::audit_log::Unavailable;
@@ -43,6 +44,7 @@ pub(crate) fn add_origin(record: &mut Record, identified: &Identified) {
     let (origin, kind) = match &identified.who {
         Who::Person(person) => (Some(person.login.clone()), Some("person")),
         Who::Root => (Some("root".to_owned()), Some("root")),
+        Who::Local => (record.account.clone(), Some("local")),
         Who::Nobody(_) => (None, None),
     };
     record.origin = origin;
@@ -54,6 +56,8 @@ pub(crate) fn add_origin(record: &mut Record, identified: &Identified) {
     record.cert_serial = proof.cert_serial;
     record.cert_ca = proof.cert_ca;
     record.principal = proof.principal;
+    record.first_evidence = proof.first_evidence.map(|evidence| evidence.as_str().to_owned());
+    record.on_behalf_of = proof.on_behalf_of;
     record.chain = proof.chain;
     record.detail = proof.detail;
 }
@@ -85,27 +89,34 @@ pub(crate) fn deny_unplanned(request: &Request, reason: Reason) {
     deny(of_request(request, &[]), reason);
 }
 
+/// Hands over the record of a session's start. Access is granted by now, so nothing depends on who takes it.
+pub(crate) fn start(session: &Session, hosts: &[String]) {
+    let host = hosts.first().cloned();
+    let _ = deliver(&Record { time: now_micros(), host, ..session.record(Event::SessionStart) });
+}
+
 /// Hands over the record of a session's end.
 pub(crate) fn end(session: &Session, seconds: u64, hosts: &[String]) {
-    let record = Record {
+    let _ = deliver(&Record {
         time: now_micros(),
         host: hosts.first().cloned(),
         duration_seconds: Some(seconds),
         ..session.record(Event::SessionEnd)
-    };
-    let _ = deliver(&record);
+    });
 }
 
 impl Proof {
-    /// What a session entry says of how its origin was proven.
-    pub(crate) fn of_session(session: &Session) -> Self {
+    /// What a session entry says of how its origin was proven, for the next session of the chain.
+    pub(crate) fn inherited_from(session: &Session) -> Self {
         Self {
-            evidence: session.evidence,
+            evidence: Some(Evidence::Inherited),
+            first_evidence: session.first_evidence.or(session.evidence),
             key_fingerprint: session.key_fingerprint.clone(),
             cert_key_id: session.cert_key_id.clone(),
             cert_serial: session.cert_serial,
             cert_ca: session.cert_ca.clone(),
             principal: session.principal.clone(),
+            on_behalf_of: session.on_behalf_of.clone(),
             chain: session.chain.clone(),
             detail: None,
         }

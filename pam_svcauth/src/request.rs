@@ -1,13 +1,12 @@
 //! What libpam says about a request: the items of the handle, read anew in every phase.
 
 use std::ffi::CStr;
-use std::net::IpAddr;
 
 use nix::unistd::getuid;
 use pam::constants::{PAM_SILENT, PamFlag};
 use pam::items::{RHost, RUser, Service as ServiceItem, Tty, User as UserItem};
 use pam::module::PamHandle;
-use svcauth_core::policy::Source;
+use svcauth_core::policy::{Family, Source};
 
 /// `PAM_USER`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,19 +17,6 @@ pub(crate) enum User {
     NotText,
     /// Set.
     Named(String),
-}
-
-/// What is known about whoever calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Family {
-    /// sshd: the PAM environment says what it proved.
-    Sshd,
-    /// su and runuser: `PAM_RUSER` is who called, from the real uid.
-    Su,
-    /// sudo: the same, but in the account phase `PAM_USER` is the caller too.
-    Sudo,
-    /// Anything else: nothing is known.
-    Other,
 }
 
 /// One request.
@@ -65,12 +51,7 @@ impl Request {
     }
 
     pub(crate) fn family(&self) -> Family {
-        match self.service.as_str() {
-            "sshd" => Family::Sshd,
-            "su" | "su-l" | "runuser" | "runuser-l" => Family::Su,
-            "sudo" | "sudo-i" => Family::Sudo,
-            _ => Family::Other,
-        }
+        Family::of(&self.service)
     }
 
     /// Whether the superuser of this host calls. sudo runs with the real uid 0 for everybody who runs sudoedit, so there
@@ -80,17 +61,13 @@ impl Request {
         match self.family() {
             Family::Su => named && getuid().is_root(),
             Family::Sudo => named,
-            Family::Sshd | Family::Other => false,
+            Family::Sshd | Family::Job | Family::Other => false,
         }
     }
 
-    /// Where the request comes from. A host name (`UseDNS yes`) is not an address: no rule with `from` covers it.
+    /// Where the request comes from.
     pub(crate) fn source(&self) -> Source {
-        let address = self.rhost.as_deref().and_then(address_of);
-        match (self.family(), address) {
-            (Family::Sshd, Some(address)) => Source::Address(address),
-            _ => Source::Local,
-        }
+        Source::of(&self.service, self.rhost.as_deref())
     }
 }
 
@@ -109,43 +86,18 @@ fn text(item: Option<&CStr>) -> Option<String> {
     item.filter(|text| !text.is_empty()).map(|text| text.to_string_lossy().into_owned())
 }
 
-/// An address; a link-local one may carry its interface, as in `fe80::1%eth0`.
-fn address_of(rhost: &str) -> Option<IpAddr> {
-    let (address, _) = rhost.split_once('%').unwrap_or((rhost, ""));
-    address.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use super::{Family, Request, User};
 
-    use super::{Family, Request, Source, User};
-
-    fn request(service: &str, rhost: Option<&str>) -> Request {
+    fn request(service: &str) -> Request {
         Request {
             user: User::Named("deployer".to_owned()),
             service: service.to_owned(),
-            rhost: rhost.map(str::to_owned),
+            rhost: None,
             ruser: Some("root".to_owned()),
             tty: None,
             silent: false,
-        }
-    }
-
-    #[test]
-    fn only_sshd_says_which_address_a_request_comes_from_and_only_as_an_address() {
-        let v4 = Source::Address(Ipv4Addr::new(10, 1, 2, 3).into());
-        let v6 = Source::Address("fe80::1".parse::<Ipv6Addr>().unwrap().into());
-        for (service, rhost, source) in [
-            ("sshd", Some("10.1.2.3"), v4),
-            ("sshd", Some("fe80::1%eth0"), v6),
-            ("sshd", Some("bastion.example.com"), Source::Local),
-            ("sshd", Some("10.1.2.3 "), Source::Local),
-            ("sshd", None, Source::Local),
-            ("su", Some("10.1.2.3"), Source::Local),
-            ("vsftpd", Some("10.1.2.3"), Source::Local),
-        ] {
-            assert_eq!(request(service, rhost).source(), source, "{service} {rhost:?}");
         }
     }
 
@@ -160,17 +112,18 @@ mod tests {
             ("sudo-i", Family::Sudo),
             ("sshd", Family::Sshd),
             ("login", Family::Other),
-            ("cron", Family::Other),
+            ("cron", Family::Job),
+            ("atd", Family::Job),
             ("sudoers", Family::Other),
             ("", Family::Other),
         ] {
-            let request = request(service, None);
+            let request = request(service);
             assert_eq!(request.family(), family, "{service}");
-            if matches!(family, Family::Sshd | Family::Other) {
+            if matches!(family, Family::Sshd | Family::Job | Family::Other) {
                 assert!(!request.is_by_root(), "{service}");
             }
         }
-        let mut sudo = request("sudo", None);
+        let mut sudo = request("sudo");
         assert!(sudo.is_by_root());
         for other in [None, Some("alice"), Some("ROOT"), Some("root ")] {
             sudo.ruser = other.map(str::to_owned);

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pam::module::PamHandle;
 use svcauth_core::audit::Record;
-use svcauth_core::policy::{Decision, Reason, decide};
+use svcauth_core::policy::{Decision, Family, Reason, decide};
 use svcauth_core::snapshot::Invalid;
 use svcauth_host::clock::Clock;
 use svcauth_host::decisions;
@@ -15,7 +15,7 @@ use svcauth_host::sessions::{Process, Registry, Session, SessionOrigin, current_
 
 use crate::answer::Answer;
 use crate::identify::{self, Identified, Who};
-use crate::request::{Family, Request, User};
+use crate::request::{Request, User};
 use crate::target::{self, Managed, Target, Unusable};
 use crate::{ffi, identify_ssh, record};
 
@@ -129,6 +129,7 @@ impl Case<'_> {
                 identify_ssh::by_auth_info(&managed.snapshot, &managed.policy, info.as_deref())
             }
             Family::Su | Family::Sudo => identify::invoker(managed, self.request, self.boot_id()),
+            Family::Job => Ok(identify::job()),
             Family::Other => Ok(identify::stranger(self.request)),
         }
     }
@@ -180,8 +181,9 @@ impl Case<'_> {
         let kept = recorded.and_then(|()| {
             keep(pamh, session.clone()).map_err(|()| failed("pam_set_data(3) failed".to_owned()))
         });
-        if kept.is_err() {
-            let _ = registry.remove(&session);
+        match &kept {
+            Ok(()) => record::start(&session, &self.hosts),
+            Err(_) => drop(registry.remove(&session)),
         }
         kept
     }
@@ -193,6 +195,7 @@ impl Case<'_> {
         let _ = record::allow(&mut self.record);
         if let Some(session) = session {
             let _ = Registry::open().and_then(|registry| registry.register(&session));
+            record::start(&session, &self.hosts);
             let _ = keep(pamh, session);
         }
     }
@@ -201,13 +204,14 @@ impl Case<'_> {
     fn session(&self, identified: &Identified) -> Option<Session> {
         let boot_id = self.clock.boot_id.clone()?;
         let process = Process::current()?;
+        let User::Named(account) = self.request.user.clone() else {
+            return None;
+        };
         let origin = match &identified.who {
             Who::Person(person) => SessionOrigin::Person(person.login.clone()),
             Who::Root => SessionOrigin::Root,
+            Who::Local => SessionOrigin::Local(account.clone()),
             Who::Nobody(_) => return None,
-        };
-        let User::Named(account) = self.request.user.clone() else {
-            return None;
         };
         let proof = identified.proof.clone();
         Some(Session {
@@ -224,6 +228,8 @@ impl Case<'_> {
             cert_serial: proof.cert_serial,
             cert_ca: proof.cert_ca,
             principal: proof.principal,
+            first_evidence: proof.first_evidence,
+            on_behalf_of: proof.on_behalf_of,
             service: self.request.service.clone(),
             from: self.request.rhost.clone(),
             tty: self.request.tty.clone(),
@@ -252,11 +258,7 @@ fn keep(pamh: &mut PamHandle, session: Session) -> Result<(), ()> {
 }
 
 fn environment(session: &Session) -> [String; 2] {
-    let origin = match &session.origin {
-        SessionOrigin::Person(login) => login.as_str(),
-        SessionOrigin::Root => "root",
-    };
-    [format!("SVCAUTH_ORIGIN={origin}"), format!("SVCAUTH_SESSION={}", session.id)]
+    [format!("SVCAUTH_ORIGIN={}", session.origin.name()), format!("SVCAUTH_SESSION={}", session.id)]
 }
 
 fn put(pamh: &mut PamHandle, lines: [String; 2]) {

@@ -271,10 +271,14 @@ fn who_may_come_in_comes_in_and_is_named() {
             let codes = (answers.account, answers.open, answers.establish, answers.close);
             assert_eq!(codes, (SUCCESS, SUCCESS, SUCCESS, Some(SUCCESS)), "{login:?}: {answers:?}");
             assert_eq!((answers.early.len(), answers.heard.len()), (0, 0), "{login:?}: {answers:?}");
-            let [allow, end] = answers.records.as_slice() else { panic!("{login:?}: {answers:?}") };
-            assert!(allow.starts_with("allow ") && end.starts_with("end "), "{answers:?}");
+            let [allow, start, end] = answers.records.as_slice() else { panic!("{login:?}: {answers:?}") };
+            let verbs = allow.starts_with("allow ") && start.starts_with("start ") && end.starts_with("end ");
+            assert!(verbs, "{answers:?}");
             for word in words.iter().chain(&["session=", "generation=42"]) {
                 assert!(allow.contains(word), "{login:?}: no {word:?} in {allow}");
+                // The roles are the decision's; all that says who it is stands in every record of the session.
+                let is_kept = start.contains(word) && end.contains(word);
+                assert!(word.starts_with("role=") || is_kept, "{login:?}: no {word:?} in {start} or {end}");
             }
             assert!(end.contains(" duration=0"), "{end}");
             let session =

@@ -34,6 +34,7 @@ fn full(text: impl Fn(&str) -> String) -> Record {
         cert_serial: Some(u64::MAX),
         cert_ca: text("cert_ca"),
         principal: text("principal"),
+        first_evidence: text("first_evidence"),
         role: text("role"),
         service: text("service"),
         from: text("from"),
@@ -129,7 +130,7 @@ fn json_has_the_keys_of_the_interface_in_their_order() {
     let json = full(str::to_owned).to_json();
     let mut at = 0;
     for key in "time event decision reason account uid origin origin_kind on_behalf_of evidence key_fingerprint cert_key_id \
-                cert_serial cert_ca principal role service from tty session chain generation age_seconds host pid \
+                cert_serial cert_ca principal first_evidence role service from tty session chain generation age_seconds host pid \
                 command exit_status duration_seconds count detail proven"
         .split_ascii_whitespace()
     {
@@ -172,9 +173,9 @@ fn a_long_value_is_cut_visibly_and_does_not_push_the_others_out() {
     let line = loud.to_line();
     assert!(line.len() <= LINE_MAX, "{}", line.len());
     let (_, fields) = split_line(&line).unwrap();
-    assert_eq!(fields.len(), 28);
-    assert_eq!(fields[27].0, "detail");
-    assert!(fields[27].1.ends_with(b"...(+99936 bytes)"));
+    assert_eq!(fields.len(), 29);
+    assert_eq!(fields[28].0, "detail");
+    assert!(fields[28].1.ends_with(b"...(+99936 bytes)"));
 }
 
 #[test]
@@ -290,16 +291,18 @@ fn hostile() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
 }
 
-const TEXTS: [(&str, &str); 18] = [
+const TEXTS: [(&str, &str); 20] = [
     ("reason", "reason"),
     ("account", "account"),
     ("origin", "origin"),
     ("origin_kind", "origin_kind"),
+    ("on_behalf_of", "on_behalf_of"),
     ("evidence", "evidence"),
     ("key_fingerprint", "key"),
     ("cert_key_id", "cert_key_id"),
     ("cert_ca", "cert_ca"),
     ("principal", "principal"),
+    ("first_evidence", "first_evidence"),
     ("role", "role"),
     ("service", "service"),
     ("from", "from"),
@@ -321,7 +324,7 @@ proptest! {
         assert!(line.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{line:?}");
         assert!(line.len() <= LINE_MAX);
         let (verb, fields) = split_line(&line).unwrap_or_else(|| panic!("{line:?}"));
-        assert_eq!((verb.as_str(), fields.len()), ("key_refused", 28));
+        assert_eq!((verb.as_str(), fields.len()), ("key_refused", 29));
         // A line that had to be shortened shows the beginnings only; that is another test.
         if line.contains("...(+") {
             return Ok(());
@@ -340,7 +343,7 @@ proptest! {
         assert!(!json.chars().any(char::is_control), "{json:?}");
         assert!(!json.contains(['\u{2028}', '\u{2029}', '\u{202e}']));
         let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(parsed.as_object().unwrap().len(), 31);
+        assert_eq!(parsed.as_object().unwrap().len(), 32);
         for (name, _) in TEXTS {
             assert_eq!(parsed[name], format!("{name}{value}"));
         }
@@ -350,7 +353,7 @@ proptest! {
     fn a_journal_datagram_holds_exactly_its_own_fields(value in hostile()) {
         let record = full(|name| format!("{value}{name}"));
         let fields = split_journal(&record.to_journal()).unwrap();
-        assert_eq!(fields.len(), 5 + 31);
+        assert_eq!(fields.len(), 5 + 32);
         let get = |key: &str| {
             let mut found = fields.iter().filter(|(one, _)| one == key);
             let first = found.next().unwrap_or_else(|| panic!("{key}")).1.clone();

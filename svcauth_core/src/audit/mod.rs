@@ -58,6 +58,9 @@ pub struct Record {
     pub cert_ca: Option<String>,
     /// The Kerberos principal.
     pub principal: Option<String>,
+    /// Where the evidence is inherited: what proved the origin of the first session of the chain. Key, certificate and
+    /// principal of this record are that session's.
+    pub first_evidence: Option<String>,
     /// The role that the decision rests on.
     pub role: Option<String>,
     /// The PAM service: `sshd`, `su`, `sudo`.
@@ -137,7 +140,7 @@ impl Record {
         short
     }
 
-    fn texts_mut(&mut self) -> [Option<&mut String>; 19] {
+    fn texts_mut(&mut self) -> [Option<&mut String>; 20] {
         [
             self.reason.as_mut(),
             self.account.as_mut(),
@@ -149,6 +152,7 @@ impl Record {
             self.cert_key_id.as_mut(),
             self.cert_ca.as_mut(),
             self.principal.as_mut(),
+            self.first_evidence.as_mut(),
             self.role.as_mut(),
             self.service.as_mut(),
             self.from.as_mut(),
@@ -177,7 +181,7 @@ impl Record {
             .collect()
     }
 
-    fn who_fields(&self) -> [Field<'_>; 12] {
+    fn who_fields(&self) -> [Field<'_>; 13] {
         let serial = self.cert_serial.map(|serial| Value::Text(Cow::Owned(serial.to_string())));
         [
             ("reason", text(&self.reason)),
@@ -192,6 +196,7 @@ impl Record {
             ("cert_serial", serial),
             ("cert_ca", text(&self.cert_ca)),
             ("principal", text(&self.principal)),
+            ("first_evidence", text(&self.first_evidence)),
         ]
     }
 

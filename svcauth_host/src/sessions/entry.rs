@@ -17,6 +17,8 @@ pub enum SessionOrigin {
     Person(String),
     /// The superuser of this host. Never inherited: a process of the account is not root.
     Root,
+    /// The account itself, by name: a job of cron or at, with nobody behind it. Never inherited either.
+    Local(String),
 }
 
 /// A session of a managed account.
@@ -48,6 +50,10 @@ pub struct Session {
     pub cert_ca: Option<String>,
     /// The Kerberos principal.
     pub principal: Option<String>,
+    /// Where the evidence is inherited: what proved the origin of the first session of the chain.
+    pub first_evidence: Option<Evidence>,
+    /// On whose behalf the origin acts, as a trusted authority says. Nothing is decided by it.
+    pub on_behalf_of: Option<String>,
     /// The PAM service.
     pub service: String,
     /// The address it comes from.
@@ -82,6 +88,7 @@ impl fmt::Display for Session {
         match &self.origin {
             SessionOrigin::Person(login) => out.line("person", login)?,
             SessionOrigin::Root => out.line("root", "yes")?,
+            SessionOrigin::Local(account) => out.line("local", account)?,
         }
         out.maybe("evidence", self.evidence)?;
         out.maybe("key_fingerprint", self.key_fingerprint.as_deref())?;
@@ -89,6 +96,8 @@ impl fmt::Display for Session {
         out.maybe("cert_serial", self.cert_serial)?;
         out.maybe("cert_ca", self.cert_ca.as_deref())?;
         out.maybe("principal", self.principal.as_deref())?;
+        out.maybe("first_evidence", self.first_evidence)?;
+        out.maybe("on_behalf_of", self.on_behalf_of.as_deref())?;
         out.line("service", &self.service)?;
         out.maybe("from", self.from.as_deref())?;
         out.maybe("tty", self.tty.as_deref())?;
@@ -132,6 +141,8 @@ impl FromStr for Session {
             cert_serial: from.maybe("cert_serial")?,
             cert_ca: from.maybe("cert_ca")?,
             principal: from.maybe("principal")?,
+            first_evidence: from.maybe("first_evidence")?,
+            on_behalf_of: from.maybe("on_behalf_of")?,
             service: from.must("service")?,
             from: from.maybe("from")?,
             tty: from.maybe("tty")?,
@@ -140,7 +151,9 @@ impl FromStr for Session {
             since_boot: from.must("since_boot")?,
             generation: from.maybe("generation")?,
         };
-        (from.0 == "end \n").then_some(session).ok_or(Unreadable)
+        // A job belongs to the account that it runs as, or the entry is not ours.
+        let is_own = !matches!(&session.origin, SessionOrigin::Local(name) if *name != session.account);
+        (from.0 == "end \n" && is_own).then_some(session).ok_or(Unreadable)
     }
 }
 
@@ -166,9 +179,10 @@ impl Fields<'_> {
         if let Some(login) = self.maybe::<String>("person")? {
             return Ok(SessionOrigin::Person(login));
         }
-        match self.must::<String>("root")?.as_str() {
-            "yes" => Ok(SessionOrigin::Root),
-            _ => Err(Unreadable),
+        match self.maybe::<String>("root")?.as_deref() {
+            None => self.must("local").map(SessionOrigin::Local),
+            Some("yes") => Ok(SessionOrigin::Root),
+            Some(_) => Err(Unreadable),
         }
     }
 }
@@ -218,6 +232,8 @@ pub(super) mod tests {
             cert_serial: Some(u64::MAX),
             cert_ca: Some("SHA256:def".to_owned()),
             principal: Some("bob@EXAMPLE.COM".to_owned()),
+            first_evidence: Some(Evidence::Gssapi),
+            on_behalf_of: Some("alice\nroot yes \u{1b}[2J".to_owned()),
             service: "sshd".to_owned(),
             from: Some("::1".to_owned()),
             tty: Some(String::new()),
@@ -242,6 +258,8 @@ pub(super) mod tests {
             cert_serial: None,
             cert_ca: None,
             principal: None,
+            first_evidence: None,
+            on_behalf_of: None,
             from: None,
             tty: None,
             chain: None,
@@ -249,6 +267,8 @@ pub(super) mod tests {
             ..full
         };
         assert_eq!(bare.to_string().parse(), Ok(bare.clone()));
+        let local = Session { origin: SessionOrigin::Local(bare.account.clone()), ..bare };
+        assert_eq!(local.to_string().parse(), Ok(local.clone()));
     }
 
     #[test]
@@ -268,6 +288,9 @@ pub(super) mod tests {
             ("person bob", "person bob\nperson carol"),
             ("person bob", "person bob\nroot yes"),
             ("person bob", "root no"),
+            ("person bob", "local alice"),
+            ("person bob", "root yes\nlocal deployer"),
+            ("first_evidence gssapi", "first_evidence password"),
             ("account deployer\n", ""),
             ("since 1700000000", "since -1"),
             ("evidence certificate", "evidence password"),

@@ -9,7 +9,7 @@ impl SessionOrigin {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Self::Person(login) => login,
+            Self::Person(name) | Self::Local(name) => name,
             Self::Root => "root",
         }
     }
@@ -20,6 +20,7 @@ impl SessionOrigin {
         match self {
             Self::Person(_) => "person",
             Self::Root => "root",
+            Self::Local(_) => "local",
         }
     }
 }
@@ -35,12 +36,14 @@ impl Session {
             uid: self.uid,
             origin: Some(self.origin.name().to_owned()),
             origin_kind: Some(self.origin.kind().to_owned()),
+            on_behalf_of: self.on_behalf_of.clone(),
             evidence: self.evidence.map(|evidence| evidence.as_str().to_owned()),
             key_fingerprint: self.key_fingerprint.clone(),
             cert_key_id: self.cert_key_id.clone(),
             cert_serial: self.cert_serial,
             cert_ca: self.cert_ca.clone(),
             principal: self.principal.clone(),
+            first_evidence: self.first_evidence.map(|evidence| evidence.as_str().to_owned()),
             service: Some(self.service.clone()),
             from: self.from.clone(),
             tty: self.tty.clone(),
@@ -56,7 +59,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::super::entry::tests::example;
-    use super::{Event, SessionOrigin};
+    use super::{Event, Session, SessionOrigin};
 
     #[test]
     fn a_record_about_a_session_says_all_that_its_entry_knows() {
@@ -75,8 +78,18 @@ mod tests {
     }
 
     #[test]
-    fn root_is_named_as_what_it_is() {
-        let record = super::Session { origin: SessionOrigin::Root, ..example() }.record(Event::SessionEnd);
-        assert_eq!((record.origin.as_deref(), record.origin_kind.as_deref()), (Some("root"), Some("root")));
+    fn root_and_jobs_are_named_as_what_they_are() {
+        let job = SessionOrigin::Local("deployer".to_owned());
+        for (origin, name, kind) in [(SessionOrigin::Root, "root", "root"), (job, "deployer", "local")] {
+            let record = Session { origin, ..example() }.record(Event::SessionEnd);
+            assert_eq!((record.origin.as_deref(), record.origin_kind.as_deref()), (Some(name), Some(kind)));
+        }
+    }
+
+    #[test]
+    fn what_an_authority_says_of_a_behalf_is_one_value_of_one_line() {
+        let line = example().record(Event::SessionStart).to_line();
+        let words = "start account=deployer origin=bob on_behalf_of=\"alice\\x0aroot yes \\x1b[2J\" evidence=certificate ";
+        assert!(line.starts_with(words) && line.contains(" first_evidence=gssapi "), "{line}");
     }
 }

@@ -5,7 +5,6 @@
 //! opened and the end is recorded. Root's sessions are never ended.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -62,7 +61,7 @@ fn refusal<R: ReadAt>(
     let at = Circumstances {
         service: Some(&session.service),
         hosts: &names,
-        source: source(session),
+        source: Source::of(&session.service, session.from.as_deref()),
         now: snapshot.header().not_before(clock.wall),
         age: confirmed::age(snapshot.header(), clock),
     };
@@ -70,16 +69,6 @@ fn refusal<R: ReadAt>(
         // The directory's silence is a reason to open no session, and none to end one.
         Decision::Allow | Decision::Deny(Reason::Stale) => Ok(None),
         Decision::Deny(reason) => Ok(Some(reason)),
-    }
-}
-
-/// As the PAM module has it: only sshd says which address a session comes from.
-fn source(session: &Session) -> Source {
-    let from = session.from.as_deref().map(|from| from.split_once('%').map_or(from, |(address, _)| address));
-    let address = from.and_then(|from| from.parse::<IpAddr>().ok());
-    match (session.service.as_str(), address) {
-        ("sshd", Some(address)) => Source::Address(address),
-        _ => Source::Local,
     }
 }
 
@@ -169,6 +158,8 @@ mod tests {
             cert_serial: None,
             cert_ca: None,
             principal: None,
+            first_evidence: None,
+            on_behalf_of: None,
             service: "sshd".to_owned(),
             from: Some(from.to_owned()),
             tty: None,
