@@ -19,6 +19,8 @@ pub struct TrailFile {
     pub file: File,
     /// Device and inode: the same file under any name.
     pub id: (u64, u64),
+    /// How long it was then, in bytes. Whoever reads the trail reads so far: all files as they stood at one moment.
+    pub length: u64,
 }
 
 impl TrailFile {
@@ -34,7 +36,7 @@ impl TrailFile {
         if !meta.is_file() {
             return Err(named(io::Error::other("it is no plain file")));
         }
-        Ok(Self { path: path.to_owned(), file, id: (meta.dev(), meta.ino()) })
+        Ok(Self { path: path.to_owned(), file, id: (meta.dev(), meta.ino()), length: meta.len() })
     }
 }
 

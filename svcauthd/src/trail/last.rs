@@ -1,6 +1,6 @@
 //! Finding the last lines without reading what is before them.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 
 use super::Trail;
@@ -25,7 +25,7 @@ impl Trail {
     pub fn last(&self, count: usize, mut wanted: impl FnMut(&Line) -> bool) -> io::Result<Vec<Spot>> {
         let mut spots = Vec::new();
         for (index, file) in self.files.iter().enumerate().rev() {
-            let mut backwards = Backwards::new(file)?;
+            let mut backwards = Backwards::new(file);
             while spots.len() < count {
                 let Some(offset) = backwards.next_start()? else { break };
                 let line = line_at(file, offset)?;
@@ -49,27 +49,43 @@ impl Trail {
     /// The number of a line in its file, from 1. Reads the file up to it.
     ///
     /// # Errors
-    /// The file cannot be read; the text names it.
+    /// The file cannot be read.
     pub fn number(&self, line: &Line) -> io::Result<u64> {
-        let Some(file) = self.files.iter().find(|file| file.path == line.path) else { return Ok(0) };
-        let (mut number, mut offset) = (1, 0);
-        let mut block = vec![0; 1 << 16];
-        while offset < line.offset {
-            let want = usize::try_from(line.offset - offset).unwrap_or(usize::MAX).min(block.len());
-            let read = file.file.read_at(block.get_mut(..want).unwrap_or_default(), offset)?;
+        let found = self.files.iter().find(|file| file.path == line.path);
+        found.map_or(Ok(0), |file| Ok(file.lines_before(line.offset)? + 1))
+    }
+}
+
+impl TrailFile {
+    /// How many lines end before an offset.
+    pub(super) fn lines_before(&self, offset: u64) -> io::Result<u64> {
+        let mut before = At::new(&self.file, 0).take(offset);
+        let (mut count, mut block) = (0, vec![0; 1 << 16]);
+        loop {
+            let read = before.read(&mut block)?;
             let bytes = block.get(..read).unwrap_or_default();
-            number += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+            count += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
             if read == 0 {
-                break;
+                return Ok(count);
             }
-            offset += read as u64;
         }
-        Ok(number)
+    }
+
+    /// Where the last complete line ends.
+    pub(super) fn complete(&self) -> io::Result<u64> {
+        let mut last = [0];
+        let is_complete = match self.length.checked_sub(1) {
+            Some(end) => self.file.read_at(&mut last, end)? == 1 && last == *b"\n",
+            None => true,
+        };
+        let begin = if is_complete { None } else { Backwards::new(self).next_start()? };
+        Ok(begin.unwrap_or(self.length))
     }
 }
 
 fn line_at(file: &TrailFile, offset: u64) -> io::Result<Option<Line>> {
-    let mut reader = io::BufReader::with_capacity(4096, At::new(&file.file, offset));
+    let rest = At::new(&file.file, offset).take(file.length.saturating_sub(offset));
+    let mut reader = io::BufReader::with_capacity(4096, rest);
     next_line(&mut reader, &file.path, offset)
 }
 
@@ -84,9 +100,8 @@ struct Backwards<'a> {
 }
 
 impl<'a> Backwards<'a> {
-    fn new(file: &'a TrailFile) -> io::Result<Self> {
-        let end = file.file.metadata()?.len();
-        Ok(Self { file, block: Vec::new(), start: end, end })
+    const fn new(file: &'a TrailFile) -> Self {
+        Self { file, block: Vec::new(), start: file.length, end: file.length }
     }
 
     fn next_start(&mut self) -> io::Result<Option<u64>> {

@@ -19,6 +19,8 @@ pub struct Line {
     pub path: PathBuf,
     /// Where it begins there, in bytes.
     pub offset: u64,
+    /// Its number there, from 1; `None` where the lines before it were not read ([`super::Trail::number`]).
+    pub number: Option<u64>,
     /// Its bytes, without the line end; the first [`LINE_MAX`] of a longer one.
     pub bytes: Vec<u8>,
     /// Its length in the file, in bytes, line end included.
@@ -111,7 +113,7 @@ pub(super) fn next_line(
         length += used as u64;
         reader.consume(used);
     }
-    let line = Line { path: path.to_owned(), offset, bytes, length, is_complete };
+    let line = Line { path: path.to_owned(), offset, number: None, bytes, length, is_complete };
     Ok((line.length > 0).then_some(line))
 }
 
@@ -119,7 +121,16 @@ pub(super) fn next_line(
 #[derive(Debug)]
 pub struct Lines<'a> {
     files: std::slice::Iter<'a, TrailFile>,
-    now: Option<(BufReader<At<'a>>, &'a TrailFile, u64)>,
+    now: Option<Reading<'a>>,
+}
+
+/// How far one file has been read.
+#[derive(Debug)]
+struct Reading<'a> {
+    reader: BufReader<io::Take<At<'a>>>,
+    file: &'a TrailFile,
+    offset: u64,
+    number: u64,
 }
 
 impl<'a> Lines<'a> {
@@ -129,14 +140,17 @@ impl<'a> Lines<'a> {
 
     fn next_or_end(&mut self) -> io::Result<Option<Line>> {
         loop {
-            if let Some((reader, file, offset)) = &mut self.now {
-                if let Some(line) = next_line(reader, &file.path, *offset)? {
-                    *offset += line.length;
-                    return Ok(Some(line));
+            if let Some(now) = &mut self.now {
+                if let Some(line) = next_line(&mut now.reader, &now.file.path, now.offset)? {
+                    now.offset += line.length;
+                    now.number += 1;
+                    return Ok(Some(Line { number: Some(now.number), ..line }));
                 }
             }
             let Some(file) = self.files.next() else { return Ok(None) };
-            self.now = Some((BufReader::with_capacity(1 << 16, At::new(&file.file, 0)), file, 0));
+            let whole = At::new(&file.file, 0).take(file.length);
+            let reader = BufReader::with_capacity(1 << 16, whole);
+            self.now = Some(Reading { reader, file, offset: 0, number: 0 });
         }
     }
 }

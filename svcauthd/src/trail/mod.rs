@@ -8,6 +8,7 @@
 
 mod entry;
 mod files;
+mod follow;
 mod last;
 mod lines;
 
@@ -18,6 +19,7 @@ use svcauth_host::paths;
 
 pub use entry::Entry;
 pub use files::TrailFile;
+pub use follow::{Follower, News};
 pub use last::Spot;
 pub use lines::{LINE_MAX, Line, Lines, NoRecord};
 
@@ -58,7 +60,7 @@ impl Trail {
         &self.files
     }
 
-    /// Every line of every file, oldest first, up to where each file ends when it is reached.
+    /// Every line of every file, oldest first.
     #[must_use]
     pub fn lines(&self) -> Lines<'_> {
         Lines::new(&self.files)
@@ -70,5 +72,7 @@ impl Trail {
     }
 }
 
+#[cfg(test)]
+mod follow_tests;
 #[cfg(test)]
 mod tests;
