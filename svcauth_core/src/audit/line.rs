@@ -104,7 +104,8 @@ const fn is_plain(byte: u8) -> bool {
 }
 
 /// The text, or its first `max` bytes (less where a character would be torn) and how many are missing.
-pub(super) fn capped(text: &str, max: usize) -> Cow<'_, str> {
+#[must_use]
+pub fn capped(text: &str, max: usize) -> Cow<'_, str> {
     if text.len() <= max {
         return Cow::Borrowed(text);
     }

@@ -18,7 +18,7 @@ use std::string::{String, ToString as _};
 use std::vec::Vec;
 
 pub use event::{Event, Severity, Verdict};
-pub use line::{LINE_MAX, VALUE_MAX};
+pub use line::{LINE_MAX, VALUE_MAX, capped};
 pub use time::{parse_rfc3339, rfc3339};
 
 /// One audit record. What is `None` is left out of every encoding; nothing is ever invented.

@@ -4,6 +4,7 @@
 mod accounts;
 mod client;
 mod explain;
+mod log;
 mod output;
 mod progress;
 mod roles;
@@ -46,6 +47,11 @@ enum Command {
     ///
     /// Needs root. Exit status: 0 allow; 1 deny; 2 the account is not managed, or the question cannot be asked.
     Explain(ExplainArgs),
+    /// Read the audit trail: who used which account, when, how proven, and who was refused and why
+    ///
+    /// A table on a terminal, tabs in a pipe, the lines of the file with --json. Needs root, but for a FILE that can be read.
+    /// Exit status: 0 done; 1 the trail cannot be read.
+    Log(log::LogArgs),
     /// List the roles of the access rules and the groups that they are, or approve another group
     ///
     /// The first group that has the name of a role is the one that is meant, also when it is renamed. One that takes the
@@ -148,6 +154,7 @@ pub fn run() -> ExitCode {
         Command::Sync(args) => sync::run(&args),
         Command::Accounts(args) => accounts::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Log(args) => log::run(&args),
         Command::Roles(args) => roles::run(&args),
         Command::SshKeys(args) => ssh_keys::run(&args),
     };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use svcauth_core::audit::escape::{for_terminal, is_deceptive};
 
 /// What a shell shows for a program that SIGPIPE has ended.
-const NOBODY_READS: u8 = 128 + 13;
+pub(super) const NOBODY_READS: u8 = 128 + 13;
 
 /// A command that could not do its work.
 pub(super) struct Failure {
@@ -59,7 +59,7 @@ pub(super) fn json<T: Serialize>(value: &T) -> io::Result<()> {
 
 /// The same JSON without a character that a terminal would obey or hide. serde_json escapes the controls of ASCII only;
 /// the others can stand nowhere but in strings, where an escape means the same.
-fn only_visible(json: &str) -> String {
+pub(super) fn only_visible(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if is_deceptive(c) {

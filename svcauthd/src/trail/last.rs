@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use super::Trail;
 use super::files::TrailFile;
@@ -46,13 +47,13 @@ impl Trail {
         self.files.get(spot.file).map_or(Ok(None), |file| line_at(file, spot.offset))
     }
 
-    /// The number of a line in its file, from 1. Reads the file up to it.
+    /// The number of the line at an offset of a file, from 1. Reads the file up to it.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn number(&self, line: &Line) -> io::Result<u64> {
-        let found = self.files.iter().find(|file| file.path == line.path);
-        found.map_or(Ok(0), |file| Ok(file.lines_before(line.offset)? + 1))
+    pub fn number(&self, path: &Path, offset: u64) -> io::Result<u64> {
+        let found = self.files.iter().find(|file| file.path == path);
+        found.map_or(Ok(0), |file| Ok(file.lines_before(offset)? + 1))
     }
 }
 
@@ -71,8 +72,11 @@ impl TrailFile {
         }
     }
 
-    /// Where the last complete line ends.
-    pub(super) fn complete(&self) -> io::Result<u64> {
+    /// Where the last complete line ends, in bytes.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn complete(&self) -> io::Result<u64> {
         let mut last = [0];
         let is_complete = match self.length.checked_sub(1) {
             Some(end) => self.file.read_at(&mut last, end)? == 1 && last == *b"\n",

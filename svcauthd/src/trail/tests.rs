@@ -155,7 +155,7 @@ fn what_is_no_record_stops_nobody_and_says_why() {
         assert_eq!(accounts(&trail), ["before", "after"], "{}", fault.escape_ascii());
         let lines: Vec<Line> = trail.lines().map(Result::unwrap).collect();
         assert!(matches!(lines[1].entry(), Err(NoRecord::Malformed(_))), "{}", fault.escape_ascii());
-        assert_eq!((lines[1].number, trail.number(&lines[1]).unwrap()), (Some(2), 2));
+        assert_eq!((lines[1].number, trail.number(&lines[1].path, lines[1].offset).unwrap()), (Some(2), 2));
     }
 }
 
