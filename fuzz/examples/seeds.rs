@@ -159,6 +159,9 @@ key_id = "{login}@x"
 [limits]
 max_stale = "1d"
 audit = "best_effort"
+[sessions]
+on_revoke = "log"
+grace = "0s"
 [[access]]
 accounts = ["*"]
 roles_from = "memberOf"

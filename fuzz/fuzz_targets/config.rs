@@ -30,6 +30,7 @@ fuzz_target!(|text: &str| {
         managed.covers("nobody-named", managed.id_range.first()) == is_assignable(managed.id_range.first())
     );
     assert!(config.limits.max_stale >= config.directory.refresh);
+    assert!(config.sessions.grace.as_secs() <= 3600);
     assert!(!config.access.is_empty());
     for rule in &config.access {
         assert!(!rule.accounts.is_empty() && !rule.services.is_empty());

@@ -14,6 +14,7 @@ mod filter;
 mod id_map;
 mod raw;
 mod servers;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod uri;
@@ -25,6 +26,7 @@ pub use entries::{Accounts, Groups, People, Search};
 pub use error::ConfigError;
 pub use filter::{Filter, FilterError};
 pub use servers::ServerSource;
+pub use sessions::{OnRevoke, Sessions};
 pub use uri::DirectoryUri;
 
 use crate::id::IdRange;
@@ -55,6 +57,8 @@ pub struct Config {
     pub certificates: Certificates,
     /// How old the data may be, and what happens when a decision cannot be logged.
     pub limits: Limits,
+    /// What happens to a session that would not be opened again.
+    pub sessions: Sessions,
     /// Who may use which account, in the order of the file; at least one.
     pub access: Vec<WrittenRule>,
 }
@@ -111,6 +115,7 @@ impl Config {
             people: entries::people(check, search, file.people)?,
             certificates: certificates(check, file.certificates)?,
             limits: limits(check, &directory, file.limits)?,
+            sessions: sessions::check(check, file.sessions)?,
             access: file
                 .access
                 .into_iter()

@@ -26,6 +26,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]
+    pub(super) sessions: Sessions,
+    #[serde(default)]
     pub(super) access: Vec<Spanned<Access>>,
 }
 
@@ -97,6 +99,13 @@ pub(super) struct Certificates {
 pub(super) struct Limits {
     pub(super) max_stale: Text,
     pub(super) audit: Text,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sessions {
+    pub(super) on_revoke: Text,
+    pub(super) grace: Text,
 }
 
 #[derive(Deserialize)]

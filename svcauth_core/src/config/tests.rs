@@ -1,6 +1,6 @@
 //! The file of the manual is read as the manual says, and every fault gets its place and its next step.
 
-use super::{Bind, Changes, Config, DirectoryKind, DirectoryUri, ServerSource, Tls, WrittenRoles};
+use super::{Bind, Changes, Config, DirectoryKind, DirectoryUri, OnRevoke, ServerSource, Tls, WrittenRoles};
 use crate::id_map::{IdMap, Slices};
 use crate::policy::{AuditMode, Need};
 use std::path::{Path, PathBuf};
@@ -69,6 +69,7 @@ fn the_smallest_file_has_every_default_of_the_manual() {
     assert_eq!(config.people.principal, ["krbPrincipalName", "userPrincipalName"]);
     assert_eq!(config.certificates.trusted_ca, Vec::<PathBuf>::new());
     assert_eq!((config.limits.max_stale.as_secs(), config.limits.audit), (86_400, AuditMode::Required));
+    assert_eq!((config.sessions.on_revoke, config.sessions.grace.as_secs()), (OnRevoke::End, 10));
     let [rule] = config.access.as_slice() else { panic!("one rule") };
     assert_eq!((rule.line, rule.need), (3, Need::Any));
     assert_eq!(rule.roles, WrittenRoles::Named(vec!["application".to_string()]));
@@ -203,6 +204,19 @@ fn loopback_is_recognised_in_every_spelling_and_nothing_else_is() {
         "ldapi://%2Fa%00",
     ] {
         assert_eq!(DirectoryUri::parse(bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn a_session_may_be_ended_at_once_after_an_hour_or_never() {
+    for (keys, on_revoke, grace) in [
+        ("grace = \"0s\"", OnRevoke::End, 0),
+        ("grace = \"1h\"\non_revoke = \"end\"", OnRevoke::End, 3600),
+        ("on_revoke = \"log\"", OnRevoke::Log, 10),
+    ] {
+        let text = format!("[directory]\nkind = \"ldif\"\n[sessions]\n{keys}\n{RULE}");
+        let sessions = Config::parse(&text).unwrap().sessions;
+        assert_eq!((sessions.on_revoke, sessions.grace.as_secs()), (on_revoke, grace), "{keys}");
     }
 }
 

@@ -71,16 +71,10 @@ impl<'a> Attribution<'a> {
     /// Who is behind the process. `processes` must hold at least those of its audit session.
     #[must_use]
     pub fn behind(&self, seen: &Seen, processes: &Processes) -> Behind<'a> {
-        let near = processes.ancestry(seen).find_map(|ancestor| self.opened_by(ancestor, seen));
-        if let Some(session) = near {
+        if let Some(session) = self.near(seen, processes).pop() {
             return Behind::Session(session);
         }
-        if seen.audit_session.is_none() {
-            return Behind::Nobody;
-        }
-        let all = self.by_audit_session.get(&seen.audit_session).into_iter().flatten();
-        let fitting: Vec<&Session> =
-            all.filter(|known| known.fits(seen) && known.uid.is_some()).map(|known| known.session).collect();
+        let fitting = self.fitting(seen);
         match fitting.split_last() {
             None => Behind::Nobody,
             Some((last, others)) if others.iter().all(|other| is_one_origin(last, other)) => {
@@ -90,15 +84,38 @@ impl<'a> Attribution<'a> {
         }
     }
 
-    /// The session that this ancestor opened, if the process can be part of it. Of several that one program opened one after
-    /// the other, the last one.
-    fn opened_by(&self, ancestor: &Seen, seen: &Seen) -> Option<&'a Session> {
-        let opened = self.by_opener.get(&ancestor.process)?.iter().rev();
+    /// Every session that the process may belong to, in the order in which they began: more than one also where the same
+    /// person is behind them all. For who must not take one session for another.
+    #[must_use]
+    pub fn candidates(&self, seen: &Seen, processes: &Processes) -> Vec<&'a Session> {
+        let near = self.near(seen, processes);
+        if near.is_empty() { self.fitting(seen) } else { near }
+    }
+
+    /// What the nearest ancestor that opened any has opened, as far as the process can be part of it: one program may open
+    /// several sessions, one after the other.
+    fn near(&self, seen: &Seen, processes: &Processes) -> Vec<&'a Session> {
+        let opened = processes.ancestry(seen).map(|ancestor| self.opened_by(ancestor, seen));
+        opened.into_iter().find(|opened| !opened.is_empty()).unwrap_or_default()
+    }
+
+    fn opened_by(&self, ancestor: &Seen, seen: &Seen) -> Vec<&'a Session> {
+        let opened = self.by_opener.get(&ancestor.process).into_iter().flatten();
         let is_opener = ancestor.process == seen.process;
         opened
             .filter(|known| known.session.audit_session == seen.audit_session)
-            .find(|known| is_opener || known.fits(seen))
+            .filter(|known| is_opener || known.fits(seen))
             .map(|known| known.session)
+            .collect()
+    }
+
+    /// Whose audit session and account are those of the process.
+    fn fitting(&self, seen: &Seen) -> Vec<&'a Session> {
+        if seen.audit_session.is_none() {
+            return Vec::new();
+        }
+        let all = self.by_audit_session.get(&seen.audit_session).into_iter().flatten();
+        all.filter(|known| known.fits(seen) && known.uid.is_some()).map(|known| known.session).collect()
     }
 }
 

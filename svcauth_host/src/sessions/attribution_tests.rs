@@ -114,6 +114,34 @@ fn people_who_share_an_audit_session_are_told_apart_by_their_openers_or_not_at_a
 }
 
 #[test]
+fn sessions_of_one_person_are_one_to_who_asks_for_the_person_and_several_to_who_ends_one() {
+    let sessions = [session("ssh", 10, Some(7), "bob"), session("sudo", 20, Some(7), "bob")];
+    let processes = [
+        process(10, 1, 0, Some(7)),
+        process(20, 1, 0, Some(7)),
+        process(21, 20, DEPLOYER, Some(7)),
+        process(23, 1, DEPLOYER, Some(7)),
+        process(15, 1, DEPLOYER, Some(7)),
+    ];
+    assert_eq!(behind(&sessions, &processes), ["ssh", "sudo", "sudo", "sudo", "ssh"]);
+    let (attribution, all) = (Attribution::new(&sessions, |_| None), processes.iter().cloned().collect());
+    let candidates = |seen| attribution.candidates(seen, &all).iter().map(|it| it.id.as_str()).collect();
+    let candidates: Vec<Vec<&str>> = processes.iter().map(candidates).collect();
+    assert_eq!(candidates, [vec!["ssh"], vec!["sudo"], vec!["sudo"], vec!["ssh", "sudo"], vec!["ssh"]]);
+}
+
+#[test]
+fn what_one_program_opened_one_after_the_other_may_belong_to_either() {
+    let sessions = [session("first", 10, Some(7), "alice"), session("second", 10, Some(7), "bob")];
+    let processes = [process(10, 1, 0, Some(7)), process(11, 10, DEPLOYER, Some(7))];
+    let (attribution, all) = (Attribution::new(&sessions, |_| None), processes.iter().cloned().collect());
+    let ids: Vec<&str> =
+        attribution.candidates(&processes[1], &all).iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(ids, ["first", "second"]);
+    assert_eq!(behind(&sessions, &processes), ["second", "second"]);
+}
+
+#[test]
 fn an_opener_whose_pid_was_used_again_opens_nothing() {
     let mut sessions = [session("a", 10, None, "alice")];
     let processes = [process(10, 1, 0, None), process(11, 10, DEPLOYER, None)];

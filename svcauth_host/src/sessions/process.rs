@@ -71,7 +71,7 @@ pub fn current_ancestry() -> Vec<Process> {
 /// What /proc/PID/stat tells (proc(5)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stat {
-    /// A zombie, or on its way there.
+    /// A zombie, or on its way there. One whose first thread alone has ended is none.
     pub(super) is_dead: bool,
     /// The parent's pid.
     pub(super) parent: u32,
@@ -85,11 +85,14 @@ pub(super) struct Stat {
 pub(super) fn parse_stat(stat: &str) -> Option<Stat> {
     let (_, fields) = stat.rsplit_once(") ")?;
     let mut fields = fields.split_ascii_whitespace();
-    let is_dead = matches!(fields.next()?, "Z" | "X" | "x");
+    let is_over = matches!(fields.next()?, "Z" | "X" | "x");
     let parent = fields.next()?.parse().ok()?;
     // A device number is unsigned and printed as if it were not.
     let terminal = u32::from_ne_bytes(fields.nth(2)?.parse::<i32>().ok()?.to_ne_bytes());
-    let start = fields.nth(14)?.parse().ok()?;
+    let threads: u32 = fields.nth(12)?.parse().ok()?;
+    let start = fields.nth(1)?.parse().ok()?;
+    // The state is that of the first thread, and the others may go on without it.
+    let is_dead = is_over && threads <= 1;
     Some(Stat { is_dead, parent, terminal: (terminal != 0).then_some(terminal), start })
 }
 
@@ -114,6 +117,8 @@ mod tests {
         let bare = tail.replace("34817", "0").replace('S', "Z");
         let dead = Stat { is_dead: true, terminal: None, ..stat };
         assert_eq!(parse_stat(&format!("7 (x) {bare}")), Some(dead));
+        let headless = tail.replace("20 0 1 0", "20 0 2 0").replace('S', "Z");
+        assert_eq!(parse_stat(&format!("7 (x) {headless}")), Some(stat), "its first thread alone has ended");
         for bad in ["", "7 (x)", "7 (x) S 1", "7 (x) S y 1 1"] {
             assert_eq!(parse_stat(bad), None, "{bad:?}");
         }
