@@ -1,13 +1,15 @@
 //! Audit records of decisions and session ends.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use svcauth_core::audit::{Event, Record, Verdict as Word};
 use svcauth_core::origin::Evidence;
 use svcauth_core::policy::{Policy, Reason, RoleRef, Verdict};
 use svcauth_host::audit;
-use svcauth_host::audit_log::Unavailable;
+use svcauth_host::audit_log::{DEADLINE, Unavailable};
+use svcauth_host::clock::Clock;
 use svcauth_host::decisions;
+use svcauth_host::host_names::host_names;
 use svcauth_host::sessions::Session;
 
 use crate::identify::{Identified, Proof, Who};
@@ -96,13 +98,23 @@ pub(crate) fn start(session: &Session, hosts: &[String]) {
 }
 
 /// Hands over the record of a session's end.
-pub(crate) fn end(session: &Session, seconds: u64, hosts: &[String]) {
+pub(crate) fn end(session: &Session, seconds: u64) {
     let _ = deliver(&Record {
         time: now_micros(),
-        host: hosts.first().cloned(),
+        host: host_names().into_iter().next(),
         duration_seconds: Some(seconds),
         ..session.record(Event::SessionEnd)
     });
+}
+
+/// Hands over the records of sessions that nobody has ended, and whose entries had to make room. There may be hundreds of
+/// them, and whoever logs in waits: for all together no longer than for one.
+pub(crate) fn end_killed(sessions: &[Session], clock: &Clock) {
+    let start = Instant::now();
+    for session in sessions {
+        let record = session.end_of_killed(clock, host_names().into_iter().next());
+        let _ = audit::write_within(&record, DEADLINE.saturating_sub(start.elapsed()));
+    }
 }
 
 impl Proof {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::CString;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pam::module::PamHandle;
 use svcauth_core::audit::Record;
@@ -11,13 +11,19 @@ use svcauth_core::snapshot::Invalid;
 use svcauth_host::clock::Clock;
 use svcauth_host::decisions;
 use svcauth_host::host_names::host_names;
-use svcauth_host::sessions::{Process, Registry, Session, SessionOrigin, current_audit_session};
+use svcauth_host::local_users;
+use svcauth_host::sessions::{
+    Process, Registry, RegistryError, Session, SessionOrigin, current_audit_session, may_have_processes,
+};
 
 use crate::answer::Answer;
 use crate::identify::{self, Identified, Who};
 use crate::request::{Request, User};
 use crate::target::{self, Managed, Target, Unusable};
 use crate::{ffi, identify_ssh, record};
+
+/// How long the end of a session looks for processes that live on. Where that is not enough the daemon looks later.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What pam_set_data(3) keeps from open_session to close_session.
 #[derive(Debug)]
@@ -77,12 +83,28 @@ pub(crate) fn end_open(pamh: &PamHandle) -> bool {
     let Some(open) = ffi::open(pamh).filter(|open| !open.ended.replace(true)) else {
         return false;
     };
-    let now = Clock::now();
-    let seconds = now.boottime.saturating_sub(open.session.since_boot);
-    record::end(&open.session, seconds, &host_names());
+    let registry = Registry::open();
+    let entry = registry.as_ref().ok().and_then(|registry| registry.reread(&open.session).ok().flatten());
+    // Whoever opened it may be dead, and the daemon have seen that before us.
+    if entry.is_none_or(|entry| entry.ended.is_none()) {
+        let seconds = Clock::now().boottime.saturating_sub(open.session.since_boot);
+        record::end(&open.session, seconds);
+    }
     // What stays behind is recognised by its dead process.
-    let _ = Registry::open().and_then(|registry| registry.remove(&open.session));
+    let _ = registry.and_then(|registry| leave(&registry, &open.session));
     true
+}
+
+/// Removes the entry; or marks it as ended while processes of the session live on, behind which there is still somebody.
+fn leave(registry: &Registry, session: &Session) -> Result<(), RegistryError> {
+    let around = match session.audit_session {
+        Some(id) => registry.in_audit_session(id, &session.boot_id)?,
+        None => Vec::new(),
+    };
+    if may_have_processes(session, &around, LOOK) {
+        return registry.mark_ended(session, Clock::now().wall);
+    }
+    registry.remove(session)
 }
 
 impl Case<'_> {
@@ -172,7 +194,8 @@ impl Case<'_> {
         let session =
             self.session(&outcome.identified).ok_or_else(|| failed("/proc is not mounted".to_owned()))?;
         let registry = Registry::open().map_err(|error| failed(error.to_string()))?;
-        registry.register(&session).map_err(|error| failed(error.to_string()))?;
+        let killed = registry.register(&session).map_err(|error| failed(error.to_string()))?;
+        record::end_killed(&killed, &self.clock);
         self.record.session = Some(session.id.clone());
         let recorded = match record::allow(&mut self.record) {
             Err(error) if outcome.needs_audit => Err((Reason::AuditUnavailable, error.to_string())),
@@ -194,7 +217,8 @@ impl Case<'_> {
         self.record.session = session.as_ref().map(|session| session.id.clone());
         let _ = record::allow(&mut self.record);
         if let Some(session) = session {
-            let _ = Registry::open().and_then(|registry| registry.register(&session));
+            let killed = Registry::open().and_then(|registry| registry.register(&session));
+            record::end_killed(&killed.unwrap_or_default(), &self.clock);
             record::start(&session, &self.hosts);
             let _ = keep(pamh, session);
         }
@@ -219,8 +243,8 @@ impl Case<'_> {
             boot_id,
             audit_session: current_audit_session(),
             process,
+            uid: self.record.uid.or_else(|| local_users::uid_of(&account)),
             account,
-            uid: self.record.uid,
             origin,
             evidence: proof.evidence,
             key_fingerprint: proof.key_fingerprint,
@@ -237,6 +261,7 @@ impl Case<'_> {
             since: self.clock.wall,
             since_boot: self.clock.boottime,
             generation: self.record.generation,
+            ended: None,
         })
     }
 }

@@ -4,12 +4,14 @@
 mod support;
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use nix::unistd::{Uid, setresuid};
 use support::ffi::{Item, Phase, SILENT, Talk};
 use support::login::{Login, assert_others_untouched};
 use support::site::{BOB, CAROL};
-use support::world::{DENIED, IGNORE, SESSIONS, SNAPSHOT, SUCCESS, in_world, skipped};
+use support::world::{DENIED, IGNORE, SESSIONS, SNAPSHOT, SUCCESS, in_world, in_world_of_a_login, skipped};
 
 /// The value of a word in a record.
 fn value<'a>(record: &'a str, key: &str) -> Option<&'a str> {
@@ -18,9 +20,10 @@ fn value<'a>(record: &'a str, key: &str) -> Option<&'a str> {
 
 #[test]
 fn a_later_su_in_the_same_session_inherits_the_origin_until_that_session_ends() {
-    in_world("a_later_su_in_the_same_session_inherits_the_origin_until_that_session_ends", |world| {
-        // Where the kernel has audit sessions and lets us set one, the entries are found by it, else by ancestry.
-        let audited = fs::write("/proc/self/loginuid", "7001").is_ok();
+    let test = "a_later_su_in_the_same_session_inherits_the_origin_until_that_session_ends";
+    // Where the kernel has audit sessions and lets us set one, the entries are found by it, else by ancestry.
+    in_world_of_a_login(test, |world| {
+        let audited = fs::read_to_string("/proc/self/sessionid").is_ok_and(|id| id != u32::MAX.to_string());
         let ssh = Login::ssh("deployer", BOB);
         let outer = ssh.start(world);
         ssh.complete(&outer);
@@ -50,6 +53,52 @@ fn a_later_su_in_the_same_session_inherits_the_origin_until_that_session_ends() 
         let late = Login::by("su", "deployer", "jenkins").run(world);
         assert_eq!(late.open, DENIED, "audited={audited} {late:?}");
         assert!(late.records[0].contains("reason=no_origin"), "{late:?}");
+    });
+}
+
+#[test]
+fn the_person_behind_a_process_that_outlives_its_session_stays_known() {
+    in_world_of_a_login("the_person_behind_a_process_that_outlives_its_session_stays_known", |world| {
+        if fs::read_to_string("/proc/self/sessionid").is_ok_and(|id| id == u32::MAX.to_string()) {
+            return skipped("the_person_behind_a_process", "no audit sessions here");
+        }
+        let login = |account| {
+            let ssh = Login::ssh(account, BOB);
+            let handle = ssh.start(world);
+            ssh.complete(&handle);
+            assert_eq!(handle.run(Phase::Open, 0), SUCCESS);
+            handle
+        };
+        let entry = |name: &String| fs::read_to_string(format!("{SESSIONS}/{name}")).unwrap();
+        let sleeper = |uid| Command::new("sleep").arg("60").uid(uid).spawn().unwrap();
+
+        // postgres is in /etc/passwd: the snapshot does not know its uid.
+        for (account, uid) in [("deployer", 7001), ("postgres", 112)] {
+            let outer = login(account);
+            let mut other = sleeper(1001);
+            assert_eq!(outer.run(Phase::Close, 0), SUCCESS);
+            assert_eq!(world.sessions(), Vec::<String>::new(), "that process is of another account");
+            other.kill().unwrap();
+            other.wait().unwrap();
+
+            let outer = login(account);
+            let mut left = sleeper(uid);
+            world.records();
+            assert_eq!(outer.run(Phase::Close, 0), SUCCESS);
+            assert!(world.records()[0].starts_with(&format!("end account={account} ")));
+            let names = world.sessions();
+            assert_eq!(names.len(), 1, "{account}");
+            assert!(entry(&names[0]).contains("\nended 1"), "{}", entry(&names[0]));
+
+            let answers = Login::by("su", account, "jenkins").run(world);
+            assert_eq!(answers.open, SUCCESS, "{answers:?}");
+            assert_eq!(value(&answers.records[0], "origin"), Some("bob"), "{answers:?}");
+            // What comes after removes nothing that is still needed.
+            assert_eq!(world.sessions(), names);
+            left.kill().unwrap();
+            left.wait().unwrap();
+            fs::remove_file(format!("{SESSIONS}/{}", names[0])).unwrap();
+        }
     });
 }
 

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod confirmed;
 pub mod decisions;
 pub mod host_names;
+pub mod local_users;
 pub mod managed;
 pub mod paths;
 pub mod sessions;

@@ -45,6 +45,15 @@ pub(crate) struct World {
 
 /// Runs a body in a world of its own: this very test again, in a new process, as root of new mounts.
 pub(crate) fn in_world(test: &str, body: impl FnOnce(&mut World)) {
+    in_world_by(test, &[], body);
+}
+
+/// The same in an audit session of its own, as pam_loginuid(8) begins one; where the kernel lets us.
+pub(crate) fn in_world_of_a_login(test: &str, body: impl FnOnce(&mut World)) {
+    in_world_by(test, &["sh", "-c", "echo 7001 > /proc/self/loginuid; exec \"$@\"", "sh"], body);
+}
+
+fn in_world_by(test: &str, through: &[&str], body: impl FnOnce(&mut World)) {
     if std::env::var(WORLD).is_ok_and(|name| name == test) {
         return body(&mut World::enter());
     }
@@ -54,8 +63,8 @@ pub(crate) fn in_world(test: &str, body: impl FnOnce(&mut World)) {
     };
     let status = Command::new("unshare")
         .args(unshare)
+        .args(through)
         .arg(std::env::current_exe().unwrap())
-        // On the main thread, which is the process that /proc/self/loginuid means.
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(WORLD, test)
         .env(MODULE, build::module())
@@ -208,10 +217,12 @@ impl World {
         found
     }
 
-    /// The names of the entries in the session registry.
+    /// The entries in the session registry, each as `FOLDER/NAME`.
     pub(crate) fn sessions(&self) -> Vec<String> {
-        let entries = fs::read_dir(SESSIONS).into_iter().flatten();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        let folders = fs::read_dir(SESSIONS).into_iter().flatten().map(|folder| folder.unwrap().path());
+        let entries = folders.flat_map(|folder| fs::read_dir(folder).unwrap());
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.map(|path| path.strip_prefix(SESSIONS).unwrap().to_str().unwrap().to_owned()).collect()
     }
 }
 

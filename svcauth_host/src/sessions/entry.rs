@@ -68,6 +68,8 @@ pub struct Session {
     pub since_boot: u64,
     /// The generation of the snapshot that allowed it.
     pub generation: Option<u64>,
+    /// When it ended, in seconds since 1970 (UTC), and its end was recorded; the entry stays while processes of it live.
+    pub ended: Option<u64>,
 }
 
 /// A text that is no [`Session`].
@@ -105,6 +107,7 @@ impl fmt::Display for Session {
         out.line("since", self.since)?;
         out.line("since_boot", self.since_boot)?;
         out.maybe("generation", self.generation)?;
+        out.maybe("ended", self.ended)?;
         out.line("end", "")
     }
 }
@@ -150,6 +153,7 @@ impl FromStr for Session {
             since: from.must("since")?,
             since_boot: from.must("since_boot")?,
             generation: from.maybe("generation")?,
+            ended: from.maybe("ended")?,
         };
         // A job belongs to the account that it runs as, or the entry is not ours.
         let is_own = !matches!(&session.origin, SessionOrigin::Local(name) if *name != session.account);
@@ -241,12 +245,13 @@ pub(super) mod tests {
             since: 1_700_000_000,
             since_boot: 99,
             generation: Some(42),
+            ended: None,
         }
     }
 
     #[test]
     fn a_session_is_read_as_it_was_written_whatever_its_values_hold() {
-        let full = example();
+        let full = Session { ended: Some(1_700_000_100), ..example() };
         assert_eq!(full.to_string().parse(), Ok(full.clone()));
         let bare = Session {
             audit_session: None,
@@ -264,6 +269,7 @@ pub(super) mod tests {
             tty: None,
             chain: None,
             generation: None,
+            ended: None,
             ..full
         };
         assert_eq!(bare.to_string().parse(), Ok(bare.clone()));

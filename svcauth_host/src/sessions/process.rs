@@ -5,6 +5,8 @@ use std::io::Read as _;
 
 /// What the kernel says when a process is in no audit session (loginuid never set).
 const UNSET: u32 = u32::MAX;
+/// In the flags of a thread that is on its way to its end (`PF_EXITING` of the kernel's `sched.h`).
+const EXITING: u64 = 4;
 /// A line of /proc stays far below this: 4 KiB.
 const PROC_MAX: u64 = 4096;
 /// Processes looked at on the way up to process 1.
@@ -89,10 +91,11 @@ pub(super) fn parse_stat(stat: &str) -> Option<Stat> {
     let parent = fields.next()?.parse().ok()?;
     // A device number is unsigned and printed as if it were not.
     let terminal = u32::from_ne_bytes(fields.nth(2)?.parse::<i32>().ok()?.to_ne_bytes());
-    let threads: u32 = fields.nth(12)?.parse().ok()?;
+    let flags: u64 = fields.nth(1)?.parse().ok()?;
+    let threads: u32 = fields.nth(10)?.parse().ok()?;
     let start = fields.nth(1)?.parse().ok()?;
-    // The state is that of the first thread, and the others may go on without it.
-    let is_dead = is_over && threads <= 1;
+    // State and flags are those of the first thread, and the others may go on without it.
+    let is_dead = (is_over || flags & EXITING != 0) && threads <= 1;
     Some(Stat { is_dead, parent, terminal: (terminal != 0).then_some(terminal), start })
 }
 
@@ -119,6 +122,12 @@ mod tests {
         assert_eq!(parse_stat(&format!("7 (x) {bare}")), Some(dead));
         let headless = tail.replace("20 0 1 0", "20 0 2 0").replace('S', "Z");
         assert_eq!(parse_stat(&format!("7 (x) {headless}")), Some(stat), "its first thread alone has ended");
+        let exiting = tail.replace("4194560", "4194564").replace("34817", "0");
+        assert_eq!(
+            parse_stat(&format!("7 (x) {exiting}")),
+            Some(dead),
+            "it runs none of its own code any more"
+        );
         for bad in ["", "7 (x)", "7 (x) S 1", "7 (x) S y 1 1"] {
             assert_eq!(parse_stat(bad), None, "{bad:?}");
         }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::time::{Duration, Instant};
 
 use super::process::{Process, audit_session_of, parse_stat, read_proc};
 
@@ -43,9 +44,21 @@ impl Processes {
     /// Looks at all processes whose audit session is wanted. Those that end meanwhile are left out, and so are zombies.
     #[must_use]
     pub fn look(wanted: impl Fn(Option<u32>) -> bool) -> Self {
-        let Ok(entries) = fs::read_dir("/proc") else { return Self::default() };
-        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        pids.filter_map(|pid| see(pid, &wanted)).collect()
+        pids().filter_map(|pid| see(pid, &wanted)).collect()
+    }
+
+    /// The same, unless that takes longer than `time`: half of the processes is not all.
+    #[must_use]
+    pub fn look_within(wanted: impl Fn(Option<u32>) -> bool, time: Duration) -> Option<Self> {
+        let start = Instant::now();
+        let mut found = Self::default();
+        for pid in pids() {
+            if start.elapsed() > time {
+                return None;
+            }
+            found.0.extend(see(pid, &wanted).map(|seen| (pid, seen)));
+        }
+        Some(found)
     }
 
     /// The process with this pid.
@@ -73,6 +86,12 @@ impl FromIterator<Seen> for Processes {
     fn from_iter<I: IntoIterator<Item = Seen>>(all: I) -> Self {
         Self(all.into_iter().map(|seen| (seen.process.pid, seen)).collect())
     }
+}
+
+/// The processes of this host as /proc lists them.
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// Looks at one process. Its start is read before and after: between two looks the kernel may give the pid to another.

@@ -3,6 +3,7 @@
 use svcauth_core::audit::{Event, Record};
 
 use super::entry::{Session, SessionOrigin};
+use crate::clock::Clock;
 
 impl SessionOrigin {
     /// The name of who is behind it.
@@ -52,6 +53,19 @@ impl Session {
             generation: self.generation,
             pid: Some(self.process.pid),
             ..Record::default()
+        }
+    }
+
+    /// The record that nobody else has written: the process that opened the session was killed before it could end it. The
+    /// duration is up to the moment at which that was seen.
+    #[must_use]
+    pub fn end_of_killed(&self, seen: &Clock, host: Option<String>) -> Record {
+        Record {
+            time: Some(seen.wall.saturating_mul(1_000_000)),
+            host,
+            duration_seconds: Some(seen.boottime.saturating_sub(self.since_boot)),
+            detail: Some("the process that opened the session was killed".to_owned()),
+            ..self.record(Event::SessionEnd)
         }
     }
 }

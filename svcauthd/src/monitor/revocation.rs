@@ -167,6 +167,7 @@ mod tests {
             since: 1,
             since_boot: 1,
             generation: Some(1),
+            ended: None,
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use svcauth_tests::cases;
 use svcauth_tests::failure::{Outcome, require, require_contains, require_eq, require_lacks};
 use svcauth_tests::keys::Key;
-use svcauth_tests::program::Program;
+use svcauth_tests::program::{Program, wait_until};
 use svcauth_tests::site::Site;
 use svcauth_tests::sshd::client;
 use svcauth_tests::world::World;
@@ -189,8 +189,11 @@ fn the_end_of_a_session_is_recorded(world: &mut World) -> Outcome {
     let ended = world.log().wait_for(0, "end", &[("origin", "bob"), ("session", &session)])?;
     let duration: f64 = ended.get("duration").parse().unwrap_or(0.0);
     require((1.0..30.0).contains(&duration), || ended.line.clone())?;
-    let left = std::fs::read_dir("/run/svcauth/sessions")?.count();
-    require_eq("session files afterwards", &left, &0)
+    // The record comes before the entry goes.
+    wait_until("no session file", Duration::from_secs(5), || {
+        let left = Program::new("grep").args(&["-r", "", "/run/svcauth/sessions"]).run().ok()?;
+        left.text().is_empty().then_some(())
+    })
 }
 
 fn root_and_local_users_are_left_alone(world: &mut World) -> Outcome {
