@@ -22,8 +22,8 @@ pub(crate) fn of_request(request: &Request, hosts: &[String]) -> Record {
         time: now_micros(),
         event: Event::Decision,
         account: match &request.user {
-            User::Named(name) => Some(name.clone()),
-            User::NotText | User::Missing => None,
+            User::Named(name) | User::NotText(name) => Some(name.clone()),
+            User::Missing => None,
         },
         service: Some(request.service.clone()),
         from: request.rhost.clone(),

@@ -6,6 +6,7 @@ use nix::unistd::getuid;
 use pam::constants::{PAM_SILENT, PamFlag};
 use pam::items::{RHost, RUser, Service as ServiceItem, Tty, User as UserItem};
 use pam::module::PamHandle;
+use svcauth_core::audit::escape::text_of;
 use svcauth_core::policy::{Family, Source};
 
 /// `PAM_USER`.
@@ -13,8 +14,8 @@ use svcauth_core::policy::{Family, Source};
 pub(crate) enum User {
     /// Not set, or empty.
     Missing,
-    /// Set to something that is no text, so to nothing that a snapshot names.
-    NotText,
+    /// Set to something that is no text, so to nothing that a snapshot names; as [`text_of`] keeps it.
+    NotText(String),
     /// Set.
     Named(String),
 }
@@ -76,14 +77,14 @@ impl From<&CStr> for User {
         match name.to_str() {
             Ok("") => Self::Missing,
             Ok(name) => Self::Named(name.to_owned()),
-            Err(_) => Self::NotText,
+            Err(_) => Self::NotText(text_of(name.to_bytes())),
         }
     }
 }
 
 /// An empty item says as little as none (login sets `PAM_RHOST` to "").
 fn text(item: Option<&CStr>) -> Option<String> {
-    item.filter(|text| !text.is_empty()).map(|text| text.to_string_lossy().into_owned())
+    item.filter(|text| !text.is_empty()).map(|text| text_of(text.to_bytes()))
 }
 
 #[cfg(test)]
@@ -135,6 +136,6 @@ mod tests {
     fn a_user_that_is_empty_is_missing_and_one_that_is_no_text_is_nobody_we_know() {
         assert_eq!(User::from(c""), User::Missing);
         assert_eq!(User::from(c"deployer"), User::Named("deployer".to_owned()));
-        assert_eq!(User::from(c"d\xffployer"), User::NotText);
+        assert_eq!(User::from(c"d\xffployer"), User::NotText("d\\xffployer".to_owned()));
     }
 }

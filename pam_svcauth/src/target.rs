@@ -66,7 +66,7 @@ impl Managed {
 pub(crate) fn look_up(user: &User, clock: &Clock) -> Target {
     let name = match user {
         User::Named(name) => Some(name.as_str()),
-        User::NotText => None,
+        User::NotText(_) => None,
         User::Missing => {
             let detail = "the application did not set PAM_USER".to_owned();
             return Target::Unusable(Unusable { reason: Reason::InternalError, uid: None, detail });

@@ -27,6 +27,41 @@ pub fn bytes_for_terminal(bytes: &[u8]) -> String {
     out
 }
 
+/// Bytes of somebody else as a text of ours that loses nothing: what is UTF-8 stays as it is.
+///
+/// Where bytes are none, each is written `\xNN` and a backslash `\\`; a text in which that could be mistaken (it has a
+/// `\\`, or a `\x` with two hexadecimal digits) is written so too. Two different values never become the same text:
+/// one without `\\` and without `\xNN` is what it was.
+///
+/// This is about keeping, and not about showing: control characters stay.
+#[must_use]
+pub fn text_of(bytes: &[u8]) -> String {
+    if let Ok(text) = core::str::from_utf8(bytes) {
+        if !looks_escaped(text) {
+            return String::from(text);
+        }
+    }
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c == '\\' {
+                out.push(c);
+            }
+            out.push(c);
+        }
+        chunk.invalid().iter().for_each(|byte| push_byte(&mut out, *byte));
+    }
+    out
+}
+
+fn looks_escaped(text: &str) -> bool {
+    let is_hex = |after: &str| match after.as_bytes() {
+        [b'x', a, b, ..] => a.is_ascii_hexdigit() && b.is_ascii_hexdigit(),
+        _ => false,
+    };
+    text.contains("\\\\") || text.split('\\').skip(1).any(is_hex)
+}
+
 fn push_for_terminal(out: &mut String, c: char) {
     match c {
         '\\' => out.push_str("\\\\"),
@@ -59,7 +94,55 @@ pub fn is_deceptive(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes_for_terminal, for_terminal};
+    use super::{bytes_for_terminal, for_terminal, text_of};
+    use proptest::prelude::*;
+    use std::string::String;
+    use std::vec::Vec;
+
+    /// The other way round, as docs/audit.md tells it.
+    fn original(text: &str) -> Vec<u8> {
+        let mut rest = text.as_bytes();
+        let mut out = Vec::new();
+        let mut was_escaped = false;
+        while let Some((first, after)) = rest.split_first() {
+            let hex = |digits: &[u8]| u8::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok();
+            let byte = match after {
+                [b'x', a, b, ..] if *first == b'\\' => hex(&[*a, *b]).map(|byte| (byte, 4)),
+                [b'\\', ..] if *first == b'\\' => Some((b'\\', 2)),
+                _ => None,
+            };
+            was_escaped |= byte.is_some();
+            let (byte, used) = byte.unwrap_or((*first, 1));
+            out.push(byte);
+            rest = &rest[used..];
+        }
+        if was_escaped { out } else { text.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn foreign_bytes_are_kept_as_text_and_none_is_lost() {
+        for (bytes, text) in [
+            (&b"zo\xc3\xab\n"[..], "zo\u{eb}\n"),
+            (b"CORP\\alice", "CORP\\alice"),
+            (b"end\\", "end\\"),
+            (b"caf\xe9", "caf\\xe9"),
+            (b"caf\\xe9", "caf\\\\xe9"),
+            (b"\\\\", "\\\\\\\\"),
+            (b"\\\xff", "\\\\\\xff"),
+            (b"a\xed\xa0\x80", "a\\xed\\xa0\\x80"),
+        ] {
+            assert_eq!(text_of(bytes), text);
+            assert_eq!(original(text), bytes, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_had_back(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'\\'), Just(b'x'), b'0'..=b'f'], 0..20)) {
+            let text: String = text_of(&bytes);
+            prop_assert_eq!(original(&text), bytes);
+        }
+    }
 
     #[test]
     fn letters_of_every_script_stay_as_they_are() {
