@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use svcauth_core::audit::{Event, Record};
 use svcauth_host::audit;
-use svcauth_host::clock::Clock;
 
+use super::deeds;
 use crate::candidate::Refusal;
 
 /// How many refused entries of one refresh are told one by one.
@@ -82,14 +82,8 @@ fn summary(rest: &[&Refusal]) -> Option<Alarm> {
 }
 
 fn raise(alarm: &Alarm) {
-    let record = Record {
-        event: Event::Alarm,
-        time: Some(Clock::now().wall.saturating_mul(1_000_000)),
-        reason: Some(alarm.reason.to_owned()),
-        detail: Some(alarm.detail.clone()),
-        pid: Some(std::process::id()),
-        ..Record::default()
-    };
+    let record =
+        Record { reason: Some(alarm.reason.to_owned()), ..deeds::record(Event::Alarm, &alarm.detail) };
     // An alarm that no log takes is still on the board and on standard error; nothing may wait for it.
     let _ = audit::write(&record);
 }

@@ -5,6 +5,7 @@
 
 mod alarms;
 mod board;
+mod deeds;
 mod exposition;
 mod intake;
 mod jitter;
@@ -216,6 +217,7 @@ impl Monitor {
                         published.generation, counts.accounts, counts.groups, counts.people
                     );
                     self.log.say(Level::Info, &what);
+                    deeds::published(published.generation, &what);
                 }
                 self.revocation.review();
                 Ok(published.generation)
@@ -284,7 +286,7 @@ impl Monitor {
 
     fn approve(&mut self, role: &str) -> Result<(String, u64), String> {
         let id = self.publisher.approve(role)?;
-        self.log.say(Level::Info, &format!("the group {id} is approved for the role {role:?}"));
+        self.log.say(Level::Info, &format!("the group {id} is approved for the role \"{role}\""));
         let published = self.refresh(ROUTINE, &mut |_| {});
         let generation = published
             .map_err(|reason| format!("approved, and counts from the next refresh that works: {reason}"))?;

@@ -9,9 +9,10 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nix::sys::socket::{UnixCredentials, getsockopt, sockopt::PeerCredentials};
 
 use super::board::Board;
+use super::deeds::Deed;
 use super::intake::Intake;
 use super::{Event, Heard, Order};
 use crate::control::{Counts, Reply, Request};
@@ -63,13 +64,13 @@ impl Server {
             let answer = move || {
                 let _place = place;
                 // A peer that goes away is its own loss.
-                let _ = server.answer(stream, peer.uid());
+                let _ = server.answer(stream, &peer);
             };
             let _ = std::thread::Builder::new().spawn(answer);
         }
     }
 
-    fn answer(&self, mut stream: UnixStream, uid: u32) -> io::Result<()> {
+    fn answer(&self, mut stream: UnixStream, peer: &UnixCredentials) -> io::Result<()> {
         stream.set_write_timeout(Some(PATIENCE))?;
         let request = {
             let most = u64::from(frame::CONTROL_MAX) + 4;
@@ -77,7 +78,7 @@ impl Server {
             frame::read::<Request>(&mut intake, frame::CONTROL_MAX)
         };
         let reply = match request {
-            Ok(Some(request)) => self.reply(&request, uid, &mut |counts| {
+            Ok(Some(request)) => self.carry_out(&request, peer, &mut |counts| {
                 // Whoever went away will not take the reply either.
                 let _ = frame::write(&mut &stream, &Reply::Progress(counts), frame::CONTROL_MAX);
             }),
@@ -88,6 +89,21 @@ impl Server {
             Err(error) => return Err(error),
         };
         frame::write(&mut stream, &reply, frame::CONTROL_MAX)
+    }
+
+    /// Replies, and records what an administrator has changed by it.
+    fn carry_out(
+        &self,
+        request: &Request,
+        peer: &UnixCredentials,
+        progress: &mut dyn FnMut(Counts),
+    ) -> Reply {
+        let deed = Deed::of(request, peer);
+        let reply = self.reply(request, peer.uid(), progress);
+        if let Some(deed) = deed {
+            deed.record(&reply);
+        }
+        reply
     }
 
     /// The reply; what comes before it goes to `progress`.
