@@ -4,7 +4,6 @@ use super::guard::GuardError;
 use super::ldif::LdifError;
 use crate::failure::{Failure, FailureKind};
 use std::path::PathBuf;
-use svcauth_core::audit::escape::for_terminal;
 
 /// Why a fetch gave nothing. Whatever it was, the data of the last good fetch stay.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -170,7 +169,7 @@ fn reason(code: u32, text: &str) -> String {
         _ => "",
     };
     let short: String = text.chars().take(200).collect();
-    if short.is_empty() { known.to_owned() } else { format!("{known}: {}", for_terminal(&short)) }
+    if short.is_empty() { known.to_owned() } else { format!("{known}: {short}") }
 }
 
 #[cfg(test)]

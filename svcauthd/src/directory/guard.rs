@@ -7,7 +7,6 @@
 //! Memory is bounded by one message plus one read.
 
 use super::shape::{self, Phase, Seen};
-use svcauth_core::audit::escape::for_terminal;
 
 /// Longest message in bytes: a group of 100,000 members takes about 5 MB.
 pub const MAX_PDU: usize = 16 << 20;
@@ -35,8 +34,7 @@ pub enum GuardError {
     TooManyElements,
     /// A search reference: a part of the list is on another server.
     #[error(
-        "refers to {} for a part of the list; referrals are not followed, and the list is not complete without it",
-        for_terminal(.0)
+        "refers to {0} for a part of the list; referrals are not followed, and the list is not complete without it"
     )]
     Referral(String),
     /// An indefinite length, a length of more than four bytes, or a tag number above 30.

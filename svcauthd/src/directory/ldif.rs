@@ -66,10 +66,10 @@ fn finish(
 ) -> Result<(), LdifError> {
     let Record { dn: Some((number, dn)), attributes, .. } = record else { return Ok(()) };
     let Some(normal) = dn::normalise(&dn) else {
-        return Err(fault(number, format!("\"{}\" is no DN", dn.escape_default())));
+        return Err(fault(number, format!("\"{dn}\" is no DN")));
     };
     if let Some(first) = seen.get(&normal) {
-        let what = format!("the entry \"{}\" is already in line {first}", dn.escape_default());
+        let what = format!("the entry \"{dn}\" is already in line {first}");
         return Err(fault(number, what));
     }
     if seen.len() >= MAX_ENTRIES {

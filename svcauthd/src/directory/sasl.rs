@@ -8,7 +8,6 @@ use super::error::FetchError;
 use super::ldap::Server;
 use super::shape::{self, BindAnswer};
 use crate::keeper::{Keeper, NoToken, Token};
-use svcauth_core::audit::escape::for_terminal;
 use svcauth_core::config::DirectoryUri;
 use tokio::io::AsyncWriteExt as _;
 
@@ -73,7 +72,7 @@ impl Server<'_> {
         let said = said.map_err(|error| internal(error.to_string()))?;
         said.map_err(|why| FetchError::Kerberos {
             server: self.uri.to_string(),
-            what: for_terminal(&why.to_string()),
+            what: why.to_string(),
             silent: matches!(why, NoToken::Silent(_)),
         })
     }
@@ -109,7 +108,7 @@ impl Server<'_> {
             _ => "",
         };
         let said: String = answer.text.chars().take(SHOWN).collect();
-        let parts = [for_terminal(&said), next.to_owned()];
+        let parts = [said, next.to_owned()];
         let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         let what =
             format!("the server refuses the bind with LDAP result {}: {}", answer.code, parts.join("; "));

