@@ -1,14 +1,14 @@
 //! What a line of the trail says.
 
-use serde::{Deserialize, Deserializer};
-use svcauth_core::audit::parse_rfc3339;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use svcauth_core::audit::{parse_rfc3339, rfc3339};
 
 /// A record as it was read. The fields are those of [`svcauth_core::audit::Record`] with what the file adds; what the line
 /// does not have is `None`.
 ///
 /// Words are text and not enums, and keys that are not known are passed over: an older svcauth must be able to show what a
 /// newer one wrote. A line that has a key twice is no record.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Entry {
     /// The number of the line, over all files, from 1.
     pub seq: Option<u64>,
@@ -17,7 +17,7 @@ pub struct Entry {
     /// The hash of this line, in hex. Not checked here.
     pub hash: Option<String>,
     /// When it happened, in microseconds since 1970 (UTC).
-    #[serde(default, deserialize_with = "time")]
+    #[serde(default, deserialize_with = "time", serialize_with = "text_of_time")]
     pub time: Option<u64>,
     /// What it is about: a word of [`svcauth_core::audit::Event`].
     pub event: String,
@@ -47,6 +47,8 @@ pub struct Entry {
     pub cert_ca: Option<String>,
     /// The Kerberos principal.
     pub principal: Option<String>,
+    /// Where the evidence is inherited: what proved the origin of the first session of the chain.
+    pub first_evidence: Option<String>,
     /// The role that the decision rests on; several with commas between them.
     pub role: Option<String>,
     /// The PAM service.
@@ -98,4 +100,9 @@ impl Entry {
 fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     let text = String::deserialize(from)?;
     parse_rfc3339(&text).map(Some).ok_or_else(|| serde::de::Error::custom("time is no time of RFC 3339"))
+}
+
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn text_of_time<S: Serializer>(time: &Option<u64>, into: S) -> Result<S::Ok, S::Error> {
+    time.map(rfc3339).serialize(into)
 }

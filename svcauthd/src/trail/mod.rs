@@ -75,4 +75,4 @@ impl Trail {
 #[cfg(test)]
 mod follow_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

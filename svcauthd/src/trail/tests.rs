@@ -64,6 +64,53 @@ fn starts(path: &Path, text: &str) -> bool {
     path.to_str().unwrap().ends_with(text)
 }
 
+/// A record with everything in it. Written out, so that a new key does not compile until it is here.
+pub(crate) fn full_record() -> Record {
+    let text = |text: &str| Some(text.to_owned());
+    Record {
+        time: Some(1_700_000_000_000_042),
+        event: Event::KeyRefused,
+        decision: Some(Verdict::Deny),
+        reason: text("not_in_role"),
+        account: text("deployer"),
+        uid: Some(7001),
+        origin: text("alice"),
+        origin_kind: text("person"),
+        on_behalf_of: text("bob"),
+        evidence: text("certificate"),
+        key_fingerprint: text("SHA256:x"),
+        cert_key_id: text("alice@example.com"),
+        cert_serial: Some(u64::MAX),
+        cert_ca: text("SHA256:y"),
+        principal: text("alice@EXAMPLE.COM"),
+        first_evidence: text("publickey"),
+        role: text("application"),
+        service: text("sshd"),
+        from: text("::1"),
+        tty: text("ssh"),
+        session: text("b-1-2"),
+        chain: text("b-1-1"),
+        generation: Some(42),
+        age_seconds: Some(3),
+        host: text("web1"),
+        pid: Some(7),
+        command: text("id"),
+        exit_status: Some(-1),
+        duration_seconds: Some(5),
+        count: Some(6),
+        detail: text("d"),
+    }
+}
+
+#[test]
+fn every_key_of_a_record_has_a_field_here() {
+    let text = line(7, &full_record());
+    let entry: Entry = serde_json::from_str(&text).unwrap();
+    let mut again = serde_json::to_value(&entry).unwrap();
+    again.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    assert_eq!(again, serde_json::from_str::<serde_json::Value>(&text).unwrap());
+}
+
 #[test]
 fn every_field_of_a_record_is_read_as_it_was_written() {
     let record = Record {
