@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use std::string::{String, ToString as _};
 use std::vec::Vec;
 
-pub use event::{Event, Severity, Verdict};
+pub use event::{AlarmKind, Event, Severity, Verdict};
 pub use line::{LINE_MAX, VALUE_MAX, capped};
 pub use time::{parse_rfc3339, rfc3339};
 

@@ -45,6 +45,10 @@ pub enum Evidence {
 pub struct UnknownEvidence;
 
 impl Evidence {
+    /// Every kind of evidence there is.
+    pub const ALL: &'static [Self] =
+        &[Self::PublicKey, Self::Certificate, Self::Gssapi, Self::Invoker, Self::Inherited];
+
     /// The word for it in records and in the output of the `svcauth` command.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -118,6 +118,7 @@ fn record(args: &SshKeysArgs, refusal: &Refusal) {
         service: Some("sshd".to_owned()),
         generation: Some(refusal.generation),
         age_seconds: refusal.age,
+        host: host_names().into_iter().next(),
         pid: Some(std::process::id()),
         ..Record::default()
     };

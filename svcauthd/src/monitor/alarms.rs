@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use svcauth_core::audit::{Event, Record};
+use svcauth_core::audit::{AlarmKind, Event, Record};
 use svcauth_host::audit;
 
 use super::deeds;
@@ -22,7 +22,7 @@ pub(super) struct Alarms {
 /// What an alarm record says.
 #[derive(Debug, PartialEq, Eq)]
 struct Alarm {
-    reason: &'static str,
+    kind: AlarmKind,
     detail: String,
 }
 
@@ -38,13 +38,13 @@ impl Alarms {
     /// Something about an answer that is no failure, and that somebody should look at.
     #[allow(clippy::unused_self, reason = "every alarm is raised here, also the one that has no end")]
     pub(super) fn noted(&self, note: &str) {
-        raise(&Alarm { reason: "continuity_lost", detail: note.to_owned() });
+        raise(&Alarm { kind: AlarmKind::ContinuityLost, detail: note.to_owned() });
     }
 
     /// A refresh failed; told once, until one works again.
     pub(super) fn refresh_failed(&mut self, reason: &str) {
         if !self.failing {
-            raise(&Alarm { reason: "refresh_failed", detail: reason.to_owned() });
+            raise(&Alarm { kind: AlarmKind::RefreshFailed, detail: reason.to_owned() });
         }
         self.failing = true;
     }
@@ -63,7 +63,7 @@ impl Alarms {
 
 fn one(refusal: &Refusal) -> Alarm {
     let Refusal { dn, what, why } = refusal;
-    Alarm { reason: "refused_entry", detail: format!("{dn}: {what}: {why}") }
+    Alarm { kind: AlarmKind::RefusedEntry, detail: format!("{dn}: {what}: {why}") }
 }
 
 /// The rest of a long list, counted by what was wrong.
@@ -78,19 +78,19 @@ fn summary(rest: &[&Refusal]) -> Option<Alarm> {
         rest.len(),
         counts.join(", ")
     );
-    (!rest.is_empty()).then_some(Alarm { reason: "refused_entries", detail })
+    (!rest.is_empty()).then_some(Alarm { kind: AlarmKind::RefusedEntries, detail })
 }
 
 fn raise(alarm: &Alarm) {
     let record =
-        Record { reason: Some(alarm.reason.to_owned()), ..deeds::record(Event::Alarm, &alarm.detail) };
+        Record { reason: Some(alarm.kind.as_str().to_owned()), ..deeds::record(Event::Alarm, &alarm.detail) };
     // An alarm that no log takes is still on the board and on standard error; nothing may wait for it.
     let _ = audit::write(&record);
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Alarms, Refusal, TOLD};
+    use super::{AlarmKind, Alarms, Refusal, TOLD};
 
     fn refusals(count: usize) -> Vec<Refusal> {
         let one = |number| Refusal {
@@ -117,20 +117,20 @@ mod tests {
         let mut alarms = Alarms::default();
         let told = alarms.newly_refused(refusals(5000));
         assert_eq!(told.len(), TOLD + 1);
-        assert!(told.iter().take(TOLD).all(|alarm| alarm.reason == "refused_entry"));
+        assert!(told.iter().take(TOLD).all(|alarm| alarm.kind == AlarmKind::RefusedEntry));
         let last = told.last().unwrap();
-        assert_eq!(last.reason, "refused_entries");
+        assert_eq!(last.kind, AlarmKind::RefusedEntries);
         assert!(last.detail.starts_with("4980 more"), "{}", last.detail);
         assert!(last.detail.contains("(cn: 1000, gidNumber: 3980)"), "{}", last.detail);
         assert_eq!(alarms.newly_refused(refusals(5000)), []);
         let one_more = alarms.newly_refused(refusals(5001));
-        assert!(one_more.len() == 1 && one_more.iter().all(|alarm| alarm.reason == "refused_entry"));
+        assert!(one_more.len() == 1 && one_more.iter().all(|alarm| alarm.kind == AlarmKind::RefusedEntry));
     }
 
     #[test]
     fn as_many_as_are_told_one_by_one_need_no_summary() {
         let told = Alarms::default().newly_refused(refusals(TOLD));
         assert_eq!(told.len(), TOLD);
-        assert!(told.iter().all(|alarm| alarm.reason == "refused_entry"));
+        assert!(told.iter().all(|alarm| alarm.kind == AlarmKind::RefusedEntry));
     }
 }

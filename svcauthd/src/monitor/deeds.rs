@@ -42,10 +42,10 @@ impl Deed {
     /// Records it with what came of it.
     pub(super) fn record(self, reply: &Reply) {
         // It is done whether or not a log takes the record.
-        let _ = audit::write(&self.to_record(reply));
+        let _ = audit::write(&self.into_record(reply));
     }
 
-    fn to_record(self, reply: &Reply) -> Record {
+    fn into_record(self, reply: &Reply) -> Record {
         let who = self.login.map_or_else(
             || "by root, without a login".to_owned(),
             |uid| format!("by root, logged in as uid {uid}"),
@@ -86,10 +86,10 @@ mod tests {
     #[test]
     fn a_deed_says_what_was_asked_by_whom_and_what_came_of_it() {
         let deed = |login| Deed { command: "svcauth roles approve x".to_owned(), pid: 7, login };
-        let done = deed(Some(1001)).to_record(&Reply::Approved { id: "S-1".to_owned(), generation: 42 });
+        let done = deed(Some(1001)).into_record(&Reply::Approved { id: "S-1".to_owned(), generation: 42 });
         assert_eq!(done.detail.as_deref(), Some("by root, logged in as uid 1001: the group S-1"));
         assert_eq!((done.event.as_str(), done.pid, done.generation), ("admin", Some(7), Some(42)));
-        let failed = deed(None).to_record(&Reply::Failed { reason: "no group has that name".to_owned() });
+        let failed = deed(None).into_record(&Reply::Failed { reason: "no group has that name".to_owned() });
         let said = "by root, without a login: failed: no group has that name";
         assert_eq!(failed.detail.as_deref(), Some(said));
         assert_eq!((failed.generation, failed.command.as_deref()), (None, Some("svcauth roles approve x")));

@@ -75,4 +75,6 @@ impl Trail {
 #[cfg(test)]
 mod follow_tests;
 #[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
 pub(crate) mod tests;
