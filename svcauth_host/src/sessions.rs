@@ -29,7 +29,7 @@ pub use attribution::{Attribution, Behind};
 pub use entry::{Session, SessionOrigin, Unreadable};
 pub use folder::Folder;
 pub use process::{Process, current_ancestry, current_audit_session};
-pub use processes::{Processes, Seen};
+pub use processes::{Processes, Seen, pids};
 pub use rest::{Rest, may_have_processes};
 
 /// An entry stays below this, key ids of hostile authorities included: 256 KiB.

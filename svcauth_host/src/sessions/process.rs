@@ -2,13 +2,17 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::fd::AsFd;
+
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
 
 /// What the kernel says when a process is in no audit session (loginuid never set).
 const UNSET: u32 = u32::MAX;
 /// In the flags of a thread that is on its way to its end (`PF_EXITING` of the kernel's `sched.h`).
 const EXITING: u64 = 4;
-/// A line of /proc stays far below this: 4 KiB.
-const PROC_MAX: u64 = 4096;
+/// What is read of a file of /proc lies within this: 4 KiB.
+const PROC_MAX: usize = 4096;
 /// Processes looked at on the way up to process 1.
 const ANCESTORS_MAX: usize = 64;
 
@@ -50,8 +54,11 @@ pub fn current_audit_session() -> Option<u32> {
 
 /// The audit session of a process (`/proc/PID/sessionid`); `None` when it is in none, or gone.
 pub(super) fn audit_session_of(pid: &str) -> Option<u32> {
-    let id = read_proc(&format!("/proc/{pid}/sessionid"))?.trim_ascii().parse().ok()?;
-    (id != UNSET).then_some(id)
+    parse_audit_session(&read_proc(&format!("/proc/{pid}/sessionid"))?)
+}
+
+pub(super) fn parse_audit_session(text: &str) -> Option<u32> {
+    text.trim_ascii().parse().ok().filter(|id| *id != UNSET)
 }
 
 /// The calling process and those it descends from, nearest first.
@@ -99,11 +106,22 @@ pub(super) fn parse_stat(stat: &str) -> Option<Stat> {
     Some(Stat { is_dead, parent, terminal: (terminal != 0).then_some(terminal), start })
 }
 
-pub(super) fn read_proc(path: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(PROC_MAX).read_to_end(&mut bytes).ok()?;
+fn read_proc(path: &str) -> Option<String> {
+    read_start(File::open(path).ok()?)
+}
+
+/// A file below a folder of /proc that is open.
+pub(super) fn read_below(folder: impl AsFd, path: &str) -> Option<String> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    read_start(File::from(openat(folder, path, flags, Mode::empty()).ok()?))
+}
+
+/// The kernel gives as much as fits at once, and does not cut a line in the middle before.
+fn read_start(mut file: File) -> Option<String> {
+    let mut buffer = [0; PROC_MAX];
+    let len = file.read(&mut buffer).ok()?;
     // A process may give itself a name that is no UTF-8.
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    Some(String::from_utf8_lossy(buffer.get(..len)?).into_owned())
 }
 
 #[cfg(test)]

@@ -4,11 +4,21 @@
 //! names and environments can, and are not read.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use super::process::{Process, audit_session_of, parse_stat, read_proc};
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+use nix::time::{ClockId, clock_gettime};
 
+use super::process::{Process, parse_audit_session, parse_stat, read_below};
+
+const PROC: &str = "/proc";
+/// Processes looked at between two looks at the clock.
+const CHUNK: usize = 32;
+/// How many times as long as on an idle host a look may take on a busy one.
+const BUSY: u32 = 10;
 /// Processes looked at on the way up to process 1.
 const ANCESTORS_MAX: usize = 64;
 
@@ -44,19 +54,27 @@ impl Processes {
     /// Looks at all processes whose audit session is wanted. Those that end meanwhile are left out, and so are zombies.
     #[must_use]
     pub fn look(wanted: impl Fn(Option<u32>) -> bool) -> Self {
-        pids().filter_map(|pid| see(pid, &wanted)).collect()
+        Self::look_at(&pids(), wanted)
     }
 
-    /// The same, unless that takes longer than `time`: half of the processes is not all.
+    /// The same for these processes alone: for whoever shares the work among threads.
+    #[must_use]
+    pub fn look_at(pids: &[u32], wanted: impl Fn(Option<u32>) -> bool) -> Self {
+        let Ok(proc) = File::open(PROC) else { return Self::default() };
+        pids.iter().filter_map(|pid| see(&proc, *pid, &wanted)).collect()
+    }
+
+    /// The same as [`Self::look`], unless that takes more than `time` of this thread on a processor, or ten times as long
+    /// altogether: half of the processes is not all.
     #[must_use]
     pub fn look_within(wanted: impl Fn(Option<u32>) -> bool, time: Duration) -> Option<Self> {
-        let start = Instant::now();
+        let (start, spent) = (Instant::now(), processor_time()?);
         let mut found = Self::default();
-        for pid in pids() {
-            if start.elapsed() > time {
+        for some in pids().chunks(CHUNK) {
+            if start.elapsed() >= time * BUSY || processor_time()?.saturating_sub(spent) >= time {
                 return None;
             }
-            found.0.extend(see(pid, &wanted).map(|seen| (pid, seen)));
+            found.0.extend(Self::look_at(some, &wanted).0);
         }
         Some(found)
     }
@@ -82,29 +100,46 @@ impl Processes {
     }
 }
 
+/// What this thread has used of a processor.
+fn processor_time() -> Option<Duration> {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).ok().map(Duration::from)
+}
+
 impl FromIterator<Seen> for Processes {
     fn from_iter<I: IntoIterator<Item = Seen>>(all: I) -> Self {
         Self(all.into_iter().map(|seen| (seen.process.pid, seen)).collect())
     }
 }
 
-/// The processes of this host as /proc lists them.
-fn pids() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+/// The pids of the processes of this host, in the order in which /proc lists them.
+#[must_use]
+pub fn pids() -> Vec<u32> {
+    let entries = fs::read_dir(PROC).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// Looks at one process. Its start is read before and after: between two looks the kernel may give the pid to another.
-fn see(pid: u32, wanted: &impl Fn(Option<u32>) -> bool) -> Option<Seen> {
-    let audit_session = audit_session_of(&pid.to_string());
-    if !wanted(audit_session) {
+/// Looks at one process. Most are none that is wanted, so this is asked first; again through the folder of the process,
+/// which stays its own when the kernel gives the pid to another.
+fn see(proc: &File, pid: u32, wanted: &impl Fn(Option<u32>) -> bool) -> Option<Seen> {
+    let place = pid.to_string();
+    // A kernel without audit sessions has no such file.
+    let audit_session = |text: Option<String>| text.and_then(|text| parse_audit_session(&text));
+    if !wanted(audit_session(read_below(proc, &format!("{place}/sessionid")))) {
         return None;
     }
-    let stat = parse_stat(&read_proc(&format!("/proc/{pid}/stat"))?)?;
-    let uids = uids(&read_proc(&format!("/proc/{pid}/status"))?)?;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let folder: OwnedFd = openat(proc, place.as_str(), flags, Mode::empty()).ok()?;
+    let audit_session = audit_session(read_below(&folder, "sessionid"));
+    let stat = parse_stat(&read_below(&folder, "stat")?)?;
+    let uids = uids(&read_below(&folder, "status")?)?;
     let process = Process { pid, start: stat.start };
-    let is_same = !stat.is_dead && process.is_alive();
-    is_same.then_some(Seen { process, parent: stat.parent, uids, audit_session, terminal: stat.terminal })
+    (!stat.is_dead).then_some(Seen {
+        process,
+        parent: stat.parent,
+        uids,
+        audit_session,
+        terminal: stat.terminal,
+    })
 }
 
 /// The line `Uid:` of /proc/PID/status (proc(5)): real, effective, saved, file system. The name, which comes first, cannot
@@ -139,7 +174,7 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = child.id();
         let is_zombie = || {
-            let stat = super::read_proc(&format!("/proc/{pid}/stat")).unwrap();
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
             super::parse_stat(&stat).unwrap().is_dead
         };
         while !is_zombie() {
