@@ -12,6 +12,7 @@ pub mod demo;
 pub mod directory;
 pub mod evil;
 pub mod failure;
+pub mod kdc;
 pub mod kerberos;
 pub mod keys;
 pub mod ldif;

@@ -33,6 +33,7 @@ const STACKS: &[(&str, &str)] = &[
     ("sudo-i", include_str!("../../conf/pam/sudo-i")),
     ("login", include_str!("../../conf/pam/login")),
     ("cron", include_str!("../../conf/pam/cron")),
+    ("atd", include_str!("../../conf/pam/atd")),
 ];
 
 /// Debian's common stacks without what a desktop or another directory client adds to them.

@@ -13,6 +13,8 @@ use crate::program::{Background, Ended, Program, wait_until};
 use crate::world::World;
 
 const CONFIG: &str = "/etc/ssh/sshd_config";
+/// The name of this host, which is also that of its Kerberos service.
+const HOST: &str = "web1.example.com";
 const HOST_KEY: &str = "/etc/ssh/ssh_host_ed25519_key";
 
 /// What follows the drop-in folder and the lines of a test. The first value of an option wins in sshd_config.
@@ -88,22 +90,40 @@ impl Sshd {
     }
 }
 
+/// What every client of a test has in common.
+const CLIENT: &[&str] = &[
+    "-F/dev/null",
+    "-oIdentitiesOnly=yes",
+    "-oStrictHostKeyChecking=no",
+    "-oUserKnownHostsFile=/dev/null",
+    "-oLogLevel=ERROR",
+    "-oConnectTimeout=20",
+    // The default of these years, with sntrup761, takes a tenth of a second of processor for each login.
+    "-oKexAlgorithms=curve25519-sha256",
+];
+
 /// The ssh client as a program, for a test that wants it in the background.
 pub fn client(options: &[&str], user: &str, key: &Key, command: &[&str]) -> Program {
-    let base = [
-        "-F/dev/null",
-        "-oBatchMode=yes",
-        "-oIdentitiesOnly=yes",
-        "-oStrictHostKeyChecking=no",
-        "-oUserKnownHostsFile=/dev/null",
-        "-oLogLevel=ERROR",
-        "-oConnectTimeout=20",
-        // The default of these years, with sntrup761, takes a tenth of a second of processor for each login.
-        "-oKexAlgorithms=curve25519-sha256",
-        "-i",
-    ];
-    let ssh = Program::new("ssh").args(&base).arg(key.path()).args(options);
+    let ssh = Program::new("ssh").args(CLIENT).arg("-oBatchMode=yes").arg("-i").arg(key.path()).args(options);
     ssh.arg(format!("{user}@127.0.0.1")).args(command)
+}
+
+/// The ssh client with any number of keys and nobody at the keyboard but somebody who answers "secret" to every question.
+pub fn answering(
+    world: &World,
+    options: &[&str],
+    user: &str,
+    keys: &[&Path],
+    command: &[&str],
+) -> Outcome<Program> {
+    const ANSWER: &str = "/run/world/answer";
+    world.write(ANSWER, 0o755, "#!/bin/sh\necho secret\n")?;
+    let mut ssh = Program::new("ssh").args(CLIENT).arg("-oNumberOfPasswordPrompts=1").args(options);
+    for key in keys {
+        ssh = ssh.arg("-i").arg(key);
+    }
+    let ssh = ssh.env("SSH_ASKPASS", ANSWER).env("SSH_ASKPASS_REQUIRE", "force").env("DISPLAY", ":0");
+    Ok(ssh.arg(format!("{user}@{HOST}")).args(command))
 }
 
 fn make_host_key() -> Outcome {

@@ -14,7 +14,10 @@ mod everywhere;
 mod evil;
 mod host;
 mod hostile;
+mod jobs;
+mod kerberos;
 mod login;
+mod methods;
 mod metrics;
 mod outage;
 mod plain;
@@ -25,6 +28,8 @@ mod roles;
 mod shared_use;
 mod sid;
 mod state;
+mod steps;
+mod story;
 mod su_sudo;
 
 use std::process::ExitCode;
@@ -35,7 +40,11 @@ fn main() -> ExitCode {
         plain::CASES,
         login::CASES,
         certificates::CASES,
+        methods::CASES,
+        kerberos::CASES,
+        jobs::CASES,
         su_sudo::CASES,
+        steps::CASES,
         roles::CASES,
         shared_use::CASES,
         outage::CASES,
