@@ -103,6 +103,11 @@ impl Host {
         self.sshd.ssh(account, self.key(person)?, command)
     }
 
+    /// The same host with another sshd, made from the one it has.
+    pub(crate) fn with_sshd(self, change: impl FnOnce(Sshd) -> Outcome<Sshd>) -> Outcome<Self> {
+        Ok(Self { sshd: change(self.sshd)?, ..self })
+    }
+
     /// The process id of the daemon's worker.
     pub(crate) fn worker(&self) -> Outcome<i32> {
         let daemon = self.daemon.pid();

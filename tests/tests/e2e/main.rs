@@ -12,6 +12,7 @@ mod cli;
 mod damage;
 mod everywhere;
 mod evil;
+mod forging;
 mod host;
 mod hostile;
 mod jobs;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         certificates::CASES,
         methods::CASES,
         kerberos::CASES,
+        forging::CASES,
         jobs::CASES,
         su_sudo::CASES,
         steps::CASES,
