@@ -6,6 +6,7 @@
 //! Every value may come from somebody hostile: a user name, a key id, a command. Whatever a value holds, a record is
 //! exactly one line, no control byte reaches it, and no value can pass for a field.
 
+pub mod chain;
 pub mod escape;
 mod event;
 mod journal;
@@ -112,6 +113,15 @@ impl Record {
             (Event::KeyRefused | Event::SessionRevoked, _) | (_, Some(Verdict::Deny)) => Severity::Notice,
             _ => Severity::Informational,
         }
+    }
+
+    /// Whether it records that somebody was turned away: what anybody can cause, as often as they like.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(
+            (self.event, self.decision),
+            (Event::Decision | Event::Credential, Some(Verdict::Deny)) | (Event::KeyRefused, _)
+        )
     }
 
     /// The first word of the line.
