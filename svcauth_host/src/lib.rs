@@ -15,3 +15,4 @@ pub mod managed;
 pub mod paths;
 pub mod sessions;
 pub mod snapshot_file;
+pub mod spool;

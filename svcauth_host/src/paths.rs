@@ -22,6 +22,12 @@ pub const SESSIONS_DIR: &str = "/run/svcauth/sessions";
 pub const DECISIONS: &str = "/run/svcauth/decisions";
 /// The audit trail; mode 0600. Older files have `.1`, `.2` and so on behind the name.
 pub const AUDIT_FILE: &str = "/var/log/svcauth/audit.jsonl";
+/// Where the audit trail stood last; mode 0600.
+pub const AUDIT_HEAD: &str = "/var/lib/svcauth/audit.head";
+/// Audit records that the daemon has not written to the audit trail yet; mode 0600.
+pub const AUDIT_SPOOL: &str = "/run/svcauth/audit.spool";
+/// Locked by the daemon for as long as it takes records out of the spool; mode 0600.
+pub const RECORDER_LOCK: &str = "/run/svcauth/recorder.lock";
 /// What the daemon tells Prometheus, for the textfile collector of its node exporter; mode 0644.
 pub const METRICS: &str = "/var/lib/svcauth/metrics.prom";
 /// The user that the worker and the keys command run as.
