@@ -162,6 +162,10 @@ audit = "best_effort"
 [sessions]
 on_revoke = "log"
 grace = "0s"
+[audit]
+rotate_size = "64K"
+keep = 999
+denied_per_minute = 1
 [[access]]
 accounts = ["*"]
 roles_from = "memberOf"

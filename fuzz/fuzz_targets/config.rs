@@ -31,6 +31,8 @@ fuzz_target!(|text: &str| {
     );
     assert!(config.limits.max_stale >= config.directory.refresh);
     assert!(config.sessions.grace.as_secs() <= 3600);
+    assert!((64 << 10..=1 << 30).contains(&config.audit.rotate_size));
+    assert!((1..=999).contains(&config.audit.keep) && config.audit.denied_per_minute > 0);
     assert!(!config.access.is_empty());
     for rule in &config.access {
         assert!(!rule.accounts.is_empty() && !rule.services.is_empty());

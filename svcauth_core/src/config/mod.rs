@@ -4,6 +4,7 @@
 //! the file, or any file that it names.
 
 mod access;
+mod audit;
 mod bind;
 mod check;
 mod directory;
@@ -20,6 +21,7 @@ mod tests;
 mod uri;
 
 pub use access::{WrittenRoles, WrittenRule};
+pub use audit::Audit;
 pub use bind::Bind;
 pub use directory::{Changes, Directory, DirectoryKind, LdapDirectory, Tls};
 pub use entries::{Accounts, Groups, People, Search};
@@ -59,6 +61,8 @@ pub struct Config {
     pub limits: Limits,
     /// What happens to a session that would not be opened again.
     pub sessions: Sessions,
+    /// How large the audit file becomes, and how much of a flood is kept.
+    pub audit: Audit,
     /// Who may use which account, in the order of the file; at least one.
     pub access: Vec<WrittenRule>,
 }
@@ -116,6 +120,7 @@ impl Config {
             certificates: certificates(check, file.certificates)?,
             limits: limits(check, &directory, file.limits)?,
             sessions: sessions::check(check, file.sessions)?,
+            audit: audit::check(check, file.audit)?,
             access: file
                 .access
                 .into_iter()

@@ -28,6 +28,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) sessions: Sessions,
     #[serde(default)]
+    pub(super) audit: Audit,
+    #[serde(default)]
     pub(super) access: Vec<Spanned<Access>>,
 }
 
@@ -106,6 +108,14 @@ pub(super) struct Limits {
 pub(super) struct Sessions {
     pub(super) on_revoke: Text,
     pub(super) grace: Text,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Audit {
+    pub(super) rotate_size: Text,
+    pub(super) keep: Number,
+    pub(super) denied_per_minute: Number,
 }
 
 #[derive(Deserialize)]

@@ -70,6 +70,8 @@ fn the_smallest_file_has_every_default_of_the_manual() {
     assert_eq!(config.certificates.trusted_ca, Vec::<PathBuf>::new());
     assert_eq!((config.limits.max_stale.as_secs(), config.limits.audit), (86_400, AuditMode::Required));
     assert_eq!((config.sessions.on_revoke, config.sessions.grace.as_secs()), (OnRevoke::End, 10));
+    let audit = config.audit;
+    assert_eq!((audit.rotate_size, audit.keep, audit.denied_per_minute), (64 << 20, 15, 600));
     let [rule] = config.access.as_slice() else { panic!("one rule") };
     assert_eq!((rule.line, rule.need), (3, Need::Any));
     assert_eq!(rule.roles, WrittenRoles::Named(vec!["application".to_string()]));
@@ -217,6 +219,19 @@ fn a_session_may_be_ended_at_once_after_an_hour_or_never() {
         let text = format!("[directory]\nkind = \"ldif\"\n[sessions]\n{keys}\n{RULE}");
         let sessions = Config::parse(&text).unwrap().sessions;
         assert_eq!((sessions.on_revoke, sessions.grace.as_secs()), (on_revoke, grace), "{keys}");
+    }
+}
+
+#[test]
+fn the_audit_file_may_be_small_or_large_and_few_or_many_of_it_kept() {
+    for (keys, size, keep, denied) in [
+        ("rotate_size = \"64K\"\nkeep = 1", 64 << 10, 1, 600),
+        ("rotate_size = \"1G\"\nkeep = 999\ndenied_per_minute = 1", 1 << 30, 999, 1),
+        ("denied_per_minute = 1_000_000", 64 << 20, 15, 1_000_000),
+    ] {
+        let text = format!("[directory]\nkind = \"ldif\"\n[audit]\n{keys}\n{RULE}");
+        let audit = Config::parse(&text).unwrap().audit;
+        assert_eq!((audit.rotate_size, audit.keep, audit.denied_per_minute), (size, keep, denied), "{keys}");
     }
 }
 
