@@ -59,7 +59,7 @@ pub enum Reply {
 pub enum State {
     /// The directory confirms the snapshot as it should.
     Ok,
-    /// Logins work, the directory does not answer.
+    /// Logins work, but the directory does not answer, or the audit file is not written.
     Degraded,
     /// Logins to managed accounts are refused.
     Failed,
@@ -84,6 +84,9 @@ pub struct Status {
     pub last_error: Option<String>,
     /// Seconds until the next attempt; `None` when no daemon is running.
     pub next_refresh_seconds: Option<u64>,
+    /// Why the audit file is not written; `None` when it is, or no daemon is running.
+    #[serde(default)]
+    pub audit_error: Option<String>,
 }
 
 /// Where the entries come from.

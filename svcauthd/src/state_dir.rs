@@ -12,6 +12,8 @@ pub enum Readers {
     Everybody,
     /// Root and one group: mode 0640.
     Group(u32),
+    /// Root alone: mode 0600.
+    Owner,
 }
 
 /// Inode, length and time of change (ctime, which nobody can set back): equal as long as nobody touched the file.
@@ -68,6 +70,20 @@ impl StateDir {
         self.replace(name, contents, Readers::Everybody, |_| Ok(()))
     }
 
+    /// Replaces a file that only the owner reads, and waits for no disk: for what need not outlive this boot.
+    ///
+    /// # Errors
+    /// As [`StateDir::publish`].
+    pub fn keep(&self, name: &str, contents: &[u8]) -> io::Result<()> {
+        self.replace(name, contents, Readers::Owner, |_| Ok(()))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     fn replace(
         &self,
         name: &str,
@@ -102,6 +118,7 @@ impl StateDir {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         let mode = match readers {
             Readers::Everybody => 0o644,
+            Readers::Owner => 0o600,
             Readers::Group(gid) => {
                 fchown(&file, None, Some(gid))?;
                 0o640

@@ -68,6 +68,12 @@ impl Drain {
         Self { path: path.to_owned() }
     }
 
+    /// The file that is written to.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Every file of the spool that only the caller can have written, the oldest first. What else stands in their place is
     /// removed, and told in `strange`.
     ///

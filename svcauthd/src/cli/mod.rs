@@ -32,7 +32,7 @@ struct Cli {
 enum Command {
     /// Show whether the directory confirms the snapshot, its age and what is in it
     ///
-    /// Exit status: 0 ok; 1 degraded (logins work, the directory does not answer); 3 failed (logins to managed accounts
+    /// Exit status: 0 ok; 1 degraded (logins work, the directory does not answer or the audit file is not written); 3 failed (logins to managed accounts
     /// are refused).
     Status(Json),
     /// Fetch the directory now, and return when the new state is published

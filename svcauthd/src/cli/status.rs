@@ -55,6 +55,7 @@ fn without_daemon() -> Status {
         }),
         last_error: Some(format!("{NOT_RUNNING}{why}")),
         next_refresh_seconds: None,
+        audit_error: None,
     }
 }
 
@@ -95,6 +96,9 @@ fn show(status: &Status) -> Result<(), Failure> {
     ))?;
     if let Some(seconds) = status.next_refresh_seconds {
         line(&format!("next        refresh in {}", duration(seconds)))?;
+    }
+    if let Some(error) = &status.audit_error {
+        line(&format!("audit file  not written, records wait in /run/svcauth: {error}"))?;
     }
     if let Some(error) = &status.last_error {
         line(&format!("last error  {error}"))?;

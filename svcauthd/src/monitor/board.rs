@@ -27,6 +27,8 @@ struct Notes {
     /// Why the configuration on the disk is not the one in use.
     not_configured: Option<String>,
     next_refresh: Option<Instant>,
+    /// Why the audit file is not written.
+    audit: Option<String>,
 }
 
 impl Board {
@@ -73,6 +75,11 @@ impl Board {
         self.notes(|notes| notes.not_configured = Some(reason.to_owned()));
     }
 
+    /// Whether the audit file is written, or why it is not.
+    pub(super) fn audit(&self, trouble: Option<&str>) {
+        self.notes(|notes| notes.audit = trouble.map(str::to_owned));
+    }
+
     pub(super) fn next_refresh(&self, due: Instant) {
         self.notes(|notes| notes.next_refresh = Some(due));
     }
@@ -85,8 +92,9 @@ impl Board {
         self.notes(|notes| {
             let unusable = opened.as_ref().err().map(ToString::to_string);
             let last_error = notes.last_error.clone().or(unusable).or_else(|| notes.not_configured.clone());
+            let has_error = last_error.is_some() || notes.audit.is_some();
             Status {
-                state: state(age, notes, last_error.is_some()),
+                state: state(age, notes, has_error),
                 generation: header.map_or(0, |header| header.generation),
                 age_seconds: age,
                 max_stale_seconds: Some(notes.max_stale),
@@ -100,6 +108,7 @@ impl Board {
                 next_refresh_seconds: notes
                     .next_refresh
                     .map(|due| due.saturating_duration_since(Instant::now()).as_secs()),
+                audit_error: notes.audit.clone(),
             }
         })
     }
@@ -113,7 +122,7 @@ impl Notes {
 }
 
 /// Failed: logins are refused. Degraded: they are not, but the directory has not confirmed the snapshot in time, or the
-/// configuration on the disk is faulty and would keep the next start from happening.
+/// configuration on the disk is faulty and would keep the next start from happening, or the audit file is not written.
 fn state(age: Option<u64>, notes: &Notes, has_error: bool) -> State {
     match age {
         None => State::Failed,

@@ -84,6 +84,7 @@ fn status(age: Option<u64>) -> Status {
         counts: control::Counts { accounts: 7, groups: 8, people: 9 },
         last_error: Some("a\"b\nsvcauth_generation 1\n".to_owned()),
         next_refresh_seconds: Some(1),
+        audit_error: None,
     }
 }
 

@@ -17,6 +17,7 @@ mod metrics;
 mod mirror;
 mod outages;
 mod publisher;
+mod recorder;
 mod revocation;
 mod server;
 mod start;
@@ -39,6 +40,7 @@ use self::metrics::{Metrics, Refresh};
 use self::mirror::Mirror;
 use self::outages::Outage;
 use self::publisher::{PublishError, Published, Publisher};
+use self::recorder::Recorder;
 use self::revocation::Revocation;
 use self::supervisor::{Question, Supervisor};
 use crate::candidate::Refusal;
@@ -115,6 +117,7 @@ struct Monitor {
     revocation: Revocation,
     /// Where those who watch the worker report.
     events: Sender<Event>,
+    recorder: Recorder,
     /// Changes that the directory tells of are not asked for before.
     rested: Instant,
 }
@@ -310,6 +313,7 @@ impl Monitor {
                 self.log.say(Level::Info, "configuration read again");
                 self.board.configured(&loaded.config);
                 self.publisher.configured(&loaded);
+                self.recorder.configured(loaded.config.audit);
                 self.mirror.forget();
                 self.loaded = loaded;
             }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::signal::{SigSet, Signal};
@@ -21,6 +21,7 @@ use super::metrics::Metrics;
 use super::mirror::Mirror;
 use super::outages::Outage;
 use super::publisher::Publisher;
+use super::recorder::Recorder;
 use super::revocation::Revocation;
 use super::server::Server;
 use super::supervisor::Supervisor;
@@ -29,6 +30,8 @@ use crate::config_file::{ConfigFileError, Loaded};
 use crate::local_names::LocalNames;
 use crate::state_dir::{StateDir, make_own_dir};
 
+/// How long the last records may take to be written when the daemon is told to stop.
+const LAST_RECORDS: Duration = Duration::from_secs(1);
 /// The directory of the socket and the lock.
 const RUN_DIR: &str = "/run/svcauth";
 
@@ -92,11 +95,15 @@ pub fn run() -> Result<(), StartError> {
     let listener =
         Server::bind(Path::new(paths::SOCKET)).map_err(|error| StartError::System(paths::SOCKET, error))?;
     let (server, own) = (Server { board: board.clone(), events: events.clone() }, events.clone());
+    let recorder = StateDir::open(run_dir)
+        .and_then(|run_dir| Recorder::start(loaded.config.audit, run_dir, dir.clone(), board.clone()))
+        .map_err(|error| StartError::System("the recorder of audit records", error))?;
+    let last_words = recorder.clone();
     std::thread::spawn(move || server.run(&listener));
-    std::thread::spawn(move || handle_signals(&signals, &events));
+    std::thread::spawn(move || handle_signals(&signals, &events, &last_words));
     let metrics = Metrics::start(&dir, &board);
     let publisher = Publisher::new(dir, Gid::from_raw(user.gid));
-    Monitor::new(loaded, Supervisor::new(user), publisher, board, metrics, own).start(&inbox);
+    Monitor::new(loaded, Supervisor::new(user), publisher, board, metrics, own, recorder).start(&inbox);
     Ok(())
 }
 
@@ -108,6 +115,7 @@ impl Monitor {
         board: Board,
         metrics: Metrics,
         events: Sender<Event>,
+        recorder: Recorder,
     ) -> Self {
         Self {
             loaded,
@@ -122,6 +130,7 @@ impl Monitor {
             seen: None,
             revocation: Revocation::default(),
             events,
+            recorder,
             rested: Instant::now(),
         }
     }
@@ -154,8 +163,8 @@ fn signals_of_interest() -> SigSet {
 }
 
 /// SIGHUP reads the configuration again. SIGTERM and SIGINT end the process at once: a file is published by one rename,
-/// and the worker dies with us, so there is nothing to wind up.
-fn handle_signals(signals: &SigSet, events: &Sender<Event>) {
+/// and the worker dies with us, so there is nothing to wind up but the records of the last moments, which a reboot would take.
+fn handle_signals(signals: &SigSet, events: &Sender<Event>, recorder: &Recorder) {
     while let Ok(signal) = signals.wait() {
         if signal == Signal::SIGHUP {
             if events.send(Event::Reload).is_err() {
@@ -164,6 +173,7 @@ fn handle_signals(signals: &SigSet, events: &Sender<Event>) {
             continue;
         }
         let _ = sd_notify::notify(false, &[NotifyState::Stopping]);
+        recorder.finish(LAST_RECORDS);
         let _ = std::fs::remove_file(paths::SOCKET);
         std::process::exit(0);
     }

@@ -177,6 +177,8 @@ pub struct Sealed<'a> {
     body: &'a [u8],
     /// The part of the body behind the number.
     rest: &'a [u8],
+    /// What was sealed: the record's JSON without its braces.
+    inner: &'a [u8],
 }
 
 impl<'a> Sealed<'a> {
@@ -194,21 +196,26 @@ impl<'a> Sealed<'a> {
         let (seq, rest) = numbered.split_at_checked(digits)?;
         let seq = number(seq).filter(|seq| *seq > 0)?;
         let after = rest.strip_prefix(b",")?;
-        let prev = match after.strip_prefix(PREV) {
+        let (prev, inner) = match after.strip_prefix(PREV) {
             Some(prev) => {
                 let (hex, end) = prev.split_at_checked(HEX)?;
-                end.strip_prefix(PREV_END)?;
-                Some(LineHash::from_hex(hex)?)
+                (Some(LineHash::from_hex(hex)?), end.strip_prefix(PREV_END)?)
             }
-            None => None,
+            None => (None, after),
         };
-        Some(Self { seq, prev, hash, body, rest })
+        Some(Self { seq, prev, hash, body, rest, inner })
     }
 
     /// The line by its number and hash.
     #[must_use]
     pub const fn anchor(&self) -> Anchor {
         Anchor { seq: self.seq, hash: self.hash }
+    }
+
+    /// The record's JSON, as it was before it was sealed.
+    #[must_use]
+    pub fn record(&self) -> Vec<u8> {
+        [b"{", self.inner, b"}"].concat()
     }
 
     /// Whether the line is as it was sealed behind that one.

@@ -224,6 +224,10 @@ fn anchors_and_heads_have_one_text_each() {
     let head = Head { last: at, first: 3 };
     assert_eq!(head.to_string(), format!("last {at}\nfirst 3\n"));
     assert_eq!(head.to_string().parse(), Ok(head));
+    let (mut again, mut line) = (Anchor::default(), Vec::new());
+    let json = br#"{"event":"alarm","detail":"\",\"hash\":\""}"#;
+    assert!(again.seal(json, &mut line));
+    assert_eq!(Sealed::parse(line.trim_ascii_end()).unwrap().record(), json);
     let text = at.to_string();
     let upper = text.to_uppercase();
     let bad: Vec<&str> =
