@@ -5,8 +5,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use svcauth_core::audit::{Event, Record, Verdict as Word};
 use svcauth_core::origin::Evidence;
 use svcauth_core::policy::{Policy, Reason, RoleRef, Verdict};
-use svcauth_host::audit;
-use svcauth_host::audit_log::{DEADLINE, Unavailable};
+use svcauth_host::audit::{self, NotTaken};
+use svcauth_host::audit_log::DEADLINE;
 use svcauth_host::clock::Clock;
 use svcauth_host::decisions;
 use svcauth_host::host_names::host_names;
@@ -71,18 +71,25 @@ pub(crate) fn add_roles(record: &mut Record, policy: &Policy, verdict: &Verdict)
     record.role = (!names.is_empty()).then(|| names.join(","));
 }
 
-/// Hands over the record of an allowed request; before the access itself.
-pub(crate) fn allow(record: &mut Record) -> Result<(), Unavailable> {
+/// Hands over the record of an allowed request, before the access itself, whoever takes it.
+pub(crate) fn allow(record: &mut Record) {
     record.decision = Some(Word::Allow);
     record.reason = None;
-    deliver(record)
+    deliver(record);
+}
+
+/// The same where access depends on it. Nothing of a record that nobody takes for certain is left behind.
+pub(crate) fn allow_for_certain(record: &mut Record) -> Result<(), NotTaken> {
+    record.decision = Some(Word::Allow);
+    record.reason = None;
+    audit::write_or_leave(record).map(drop)
 }
 
 /// Hands over the record of a denied request, and counts it. It stays denied when nobody takes the record.
 pub(crate) fn deny(mut record: Record, reason: Reason) {
     record.decision = Some(Word::Deny);
     record.reason = Some(reason.code().to_owned());
-    let _ = deliver(&record);
+    deliver(&record);
     decisions::note(Some(reason), record.service.as_deref().unwrap_or_default());
 }
 
@@ -94,12 +101,12 @@ pub(crate) fn deny_unplanned(request: &Request, reason: Reason) {
 /// Hands over the record of a session's start. Access is granted by now, so nothing depends on who takes it.
 pub(crate) fn start(session: &Session, hosts: &[String]) {
     let host = hosts.first().cloned();
-    let _ = deliver(&Record { time: now_micros(), host, ..session.record(Event::SessionStart) });
+    deliver(&Record { time: now_micros(), host, ..session.record(Event::SessionStart) });
 }
 
 /// Hands over the record of a session's end.
 pub(crate) fn end(session: &Session, seconds: u64) {
-    let _ = deliver(&Record {
+    deliver(&Record {
         time: now_micros(),
         host: host_names().into_iter().next(),
         duration_seconds: Some(seconds),
@@ -135,8 +142,9 @@ impl Proof {
     }
 }
 
-fn deliver(record: &Record) -> Result<(), Unavailable> {
-    audit::write(record).map(|_| ())
+/// Whatever it is about happens, or happened, whoever takes the record.
+fn deliver(record: &Record) {
+    let _ = audit::write(record);
 }
 
 fn now_micros() -> Option<u64> {

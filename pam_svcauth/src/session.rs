@@ -197,9 +197,12 @@ impl Case<'_> {
         let killed = registry.register(&session).map_err(|error| failed(error.to_string()))?;
         record::end_killed(&killed, &self.clock);
         self.record.session = Some(session.id.clone());
-        let recorded = match record::allow(&mut self.record) {
-            Err(error) if outcome.needs_audit => Err((Reason::AuditUnavailable, error.to_string())),
-            Ok(()) | Err(_) => Ok(()),
+        let recorded = if outcome.needs_audit {
+            let taken = record::allow_for_certain(&mut self.record);
+            taken.map_err(|error| (Reason::AuditUnavailable, error.to_string()))
+        } else {
+            record::allow(&mut self.record);
+            Ok(())
         };
         let kept = recorded.and_then(|()| {
             keep(pamh, session.clone()).map_err(|()| failed("pam_set_data(3) failed".to_owned()))
@@ -215,7 +218,7 @@ impl Case<'_> {
     fn admit_root(&mut self, pamh: &mut PamHandle, identified: &Identified) {
         let session = self.session(identified);
         self.record.session = session.as_ref().map(|session| session.id.clone());
-        let _ = record::allow(&mut self.record);
+        record::allow(&mut self.record);
         if let Some(session) = session {
             let killed = Registry::open().and_then(|registry| registry.register(&session));
             record::end_killed(&killed.unwrap_or_default(), &self.clock);

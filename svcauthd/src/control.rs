@@ -24,6 +24,26 @@ pub enum Request {
         /// What an access rule calls the role.
         role: String,
     },
+    /// The keys command refused a key. Only its user and root may say so; nobody waits for a reply.
+    KeyRefused(RefusedKey),
+}
+
+/// A key that was offered and refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefusedKey {
+    /// The account that it was offered for.
+    pub account: String,
+    /// The code of the reason.
+    pub reason: String,
+    /// Whose it is.
+    pub owner: Option<String>,
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// The generation that the decision rests on.
+    pub generation: u64,
+    /// The age of that.
+    pub age_seconds: Option<u64>,
 }
 
 /// A reply.
@@ -46,6 +66,8 @@ pub enum Reply {
     },
     /// To [`Request::Sync`] with `progress`, any number of times: so many entries have come in.
     Progress(Counts),
+    /// To [`Request::KeyRefused`].
+    Noted {},
     /// The request was not carried out.
     Failed {
         /// Why, and the next step.

@@ -68,6 +68,12 @@ impl Daemon {
         self.process.pid()
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> Outcome {
         self.process.signal(signal)

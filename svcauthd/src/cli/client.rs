@@ -1,10 +1,13 @@
 //! Asking the daemon.
 
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt::PeerCredentials,
+};
 use svcauth_host::paths;
 
 use super::output::Failure;
@@ -41,6 +44,23 @@ impl From<NoAnswer> for Failure {
             }
         }
     }
+}
+
+/// Sends one request and does not wait: neither for a reply, nor for a daemon that takes no connections.
+pub(super) fn tell(request: &Request) {
+    let _ = try_to_tell(request);
+}
+
+fn try_to_tell(request: &Request) -> io::Result<()> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    // With its queue full this fails at once, where a socket that may wait would wait for ever.
+    connect(socket.as_raw_fd(), &UnixAddr::new(paths::SOCKET)?)?;
+    let mut stream = UnixStream::from(socket);
+    if getsockopt(&stream, PeerCredentials)?.uid() != 0 {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    frame::write(&mut stream, request, frame::CONTROL_MAX)
 }
 
 /// Sends one request and waits for its reply.

@@ -74,7 +74,7 @@ fn approve(role: &str, as_json: bool) -> Done {
             line(&format!("{role} is the group {id} from generation {generation} on"))?;
         }
         Reply::Failed { reason } => return Err(Failure::new(reason)),
-        Reply::Status(_) | Reply::Progress(_) | Reply::Synced { .. } => {
+        Reply::Status(_) | Reply::Progress(_) | Reply::Synced { .. } | Reply::Noted {} => {
             return Err(Failure::new("svcauthd gave an answer to another question; is it of this version?"));
         }
     }

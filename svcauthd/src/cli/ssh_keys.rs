@@ -16,8 +16,12 @@ use svcauth_host::host_names::host_names;
 use svcauth_host::snapshot_file::open_access;
 use svcauth_host::{confirmed, paths};
 
+use nix::unistd::geteuid;
+
+use super::client::tell;
 use super::output::{Failure, json, line};
 use super::{Done, SshKeysArgs};
+use crate::control::{RefusedKey, Request};
 
 /// What is known about a refused key.
 struct Refusal {
@@ -122,6 +126,16 @@ fn record(args: &SshKeysArgs, refusal: &Refusal) {
         pid: Some(std::process::id()),
         ..Record::default()
     };
-    // The key is refused whether or not a log takes the record.
+    // The key is refused whether or not anybody takes the record.
     let _ = audit::write(&record);
+    if !geteuid().is_root() {
+        tell(&Request::KeyRefused(RefusedKey {
+            account: args.account.clone(),
+            reason: refusal.reason.code().to_owned(),
+            owner: refusal.owner.clone(),
+            fingerprint: refusal.fingerprint.clone(),
+            generation: refusal.generation,
+            age_seconds: refusal.age,
+        }));
+    }
 }

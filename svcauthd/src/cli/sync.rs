@@ -25,7 +25,7 @@ pub(super) fn run(args: &SyncArgs) -> Done {
             }
             return Err(Failure::new(reason));
         }
-        Reply::Status(_) | Reply::Progress(_) | Reply::Approved { .. } => {
+        Reply::Status(_) | Reply::Progress(_) | Reply::Approved { .. } | Reply::Noted {} => {
             return Err(Failure::new("svcauthd gave an answer to another question; is it of this version?"));
         }
     }

@@ -31,7 +31,9 @@ impl Deed {
             _ if peer.uid() != 0 => return None,
             Request::Sync { accept_shrink: true, .. } => "svcauth sync --accept-shrink".to_owned(),
             Request::Approve { role } => format!("svcauth roles approve {role}"),
-            Request::Status {} | Request::Sync { accept_shrink: false, .. } => return None,
+            Request::Status {} | Request::Sync { accept_shrink: false, .. } | Request::KeyRefused(_) => {
+                return None;
+            }
         };
         let pid = u32::try_from(peer.pid()).unwrap_or(0);
         let login = std::fs::read_to_string(format!("/proc/{pid}/loginuid"));
@@ -54,7 +56,7 @@ impl Deed {
             Reply::Synced { generation } => (Some(*generation), String::new()),
             Reply::Approved { generation, id } => (Some(*generation), format!(": the group {id}")),
             Reply::Failed { reason } => (None, format!(": failed: {reason}")),
-            Reply::Status(_) | Reply::Progress(_) => (None, String::new()),
+            Reply::Status(_) | Reply::Progress(_) | Reply::Noted {} => (None, String::new()),
         };
         let about = record(Event::Admin, format!("{who}{outcome}"));
         Record { command: Some(self.command), pid: Some(self.pid), generation, ..about }

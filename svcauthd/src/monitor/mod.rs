@@ -18,6 +18,7 @@ mod mirror;
 mod outages;
 mod publisher;
 mod recorder;
+mod refused_key;
 mod revocation;
 mod server;
 mod start;

@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{UnixCredentials, getsockopt, sockopt::PeerCredentials};
+use svcauth_host::spool;
 
 use super::board::Board;
 use super::deeds::Deed;
 use super::intake::Intake;
-use super::{Event, Heard, Order};
-use crate::control::{Counts, Reply, Request};
+use super::{Event, Heard, Order, refused_key};
+use crate::control::{Counts, RefusedKey, Reply, Request};
 use crate::directory::Depth;
 use crate::frame;
 
@@ -23,13 +24,17 @@ use crate::frame;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Connections of one uid at a time.
 const PER_UID: usize = 8;
-/// Connections of all users but root at a time.
+/// Connections of the keys command at a time: sshd runs it for every key that somebody offers.
+const FOR_KEYS: usize = 64;
+/// Connections of all other users but root at a time.
 const IN_ALL: usize = 64;
 
 /// Serves the socket for ever.
 pub(super) struct Server {
     pub(super) board: Board,
     pub(super) events: Sender<Event>,
+    /// The user that the keys command runs as.
+    pub(super) keys_uid: u32,
 }
 
 impl Server {
@@ -47,6 +52,7 @@ impl Server {
     /// Accepts and answers, each connection on a thread of its own, as many as one uid may have.
     pub(super) fn run(self, listener: &UnixListener) {
         let open: Arc<Mutex<HashMap<u32, usize>>> = Arc::default();
+        let keys_uid = self.keys_uid;
         let server = Arc::new(self);
         for stream in listener.incoming() {
             let Ok(stream) = stream else {
@@ -57,7 +63,7 @@ impl Server {
             let Ok(peer) = getsockopt(&stream, PeerCredentials) else {
                 continue;
             };
-            let Some(place) = Place::take(&open, peer.uid()) else {
+            let Some(place) = Place::take(&open, peer.uid(), keys_uid) else {
                 continue;
             };
             let server = Arc::clone(&server);
@@ -78,6 +84,7 @@ impl Server {
             frame::read::<Request>(&mut intake, frame::CONTROL_MAX)
         };
         let reply = match request {
+            Ok(Some(Request::KeyRefused(refused))) => self.note(&refused, peer.uid(), peer.pid()),
             Ok(Some(request)) => self.carry_out(&request, peer, &mut |counts| {
                 // Whoever went away will not take the reply either.
                 let _ = frame::write(&mut &stream, &Reply::Progress(counts), frame::CONTROL_MAX);
@@ -117,12 +124,28 @@ impl Server {
                 Reply::Failed { reason: "only root may approve a group; run it with sudo".into() }
             }
             Request::Approve { role } => self.approve(role),
+            Request::KeyRefused(refused) => self.note(refused, uid, 0),
             Request::Sync { accept_shrink, whole, progress: asked } => {
                 let depth = if *whole { Depth::Whole } else { Depth::Exact };
                 let order = Order { accept_shrink: *accept_shrink, depth };
                 let mut nobody = |_| {};
                 self.sync(order, if *asked { progress } else { &mut nobody })
             }
+        }
+    }
+
+    /// A key that was refused. Its record went to the host's log from there already.
+    fn note(&self, refused: &RefusedKey, uid: u32, pid: i32) -> Reply {
+        if uid != 0 && uid != self.keys_uid {
+            return Reply::Failed { reason: "only the keys command may tell of a refused key".into() };
+        }
+        let pid = u32::try_from(pid).ok().filter(|pid| *pid > 0);
+        let Some(record) = refused_key::record(refused, pid) else {
+            return Reply::Failed { reason: "this is not what the keys command writes".into() };
+        };
+        match spool::append(&record) {
+            Ok(()) => Reply::Noted {},
+            Err(error) => Reply::Failed { reason: format!("the spool: {error}") },
         }
     }
 
@@ -160,12 +183,15 @@ struct Place {
 }
 
 impl Place {
-    fn take(open: &Arc<Mutex<HashMap<u32, usize>>>, uid: u32) -> Option<Self> {
+    fn take(open: &Arc<Mutex<HashMap<u32, usize>>>, uid: u32, keys_uid: u32) -> Option<Self> {
         let mut counts = open.lock().unwrap_or_else(PoisonError::into_inner);
         let mine = counts.get(&uid).copied().unwrap_or(0);
-        // Root's places are its own: a few users together must not keep `svcauth sync` out.
-        let others: usize = counts.iter().filter(|(uid, _)| **uid != 0).map(|(_, count)| count).sum();
-        if mine >= PER_UID || (uid != 0 && others >= IN_ALL) {
+        // Root's places are its own, and so are those of the keys command: a few users together must not keep `svcauth sync`
+        // out, nor a flood of offered keys them.
+        let is_own = |uid: u32| uid == 0 || uid == keys_uid;
+        let others: usize = counts.iter().filter(|(uid, _)| !is_own(**uid)).map(|(_, count)| count).sum();
+        let most = if uid == keys_uid { FOR_KEYS } else { PER_UID };
+        if mine >= most || (!is_own(uid) && others >= IN_ALL) {
             return None;
         }
         counts.insert(uid, mine + 1);
@@ -187,13 +213,13 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arc, HashMap, IN_ALL, Mutex, PER_UID, Place};
-    use super::{Board, Counts, Depth, Event, Heard, Order, Reply, Request, Server, channel};
+    use super::{Arc, FOR_KEYS, HashMap, IN_ALL, Mutex, PER_UID, Place};
+    use super::{Board, Counts, Depth, Event, Heard, Order, RefusedKey, Reply, Request, Server, channel};
 
     #[test]
     fn only_root_may_ask_for_a_refresh_whatever_a_request_says() {
         let (events, received) = channel();
-        let server = Server { board: Board::default(), events };
+        let server = Server { board: Board::default(), events, keys_uid: 991 };
         let sync = Request::Sync { accept_shrink: true, whole: false, progress: true };
         let order = Order { accept_shrink: true, depth: Depth::Exact };
         let monitor = std::thread::spawn(move || {
@@ -215,22 +241,46 @@ mod tests {
             assert!(matches!(server.reply(&sync, uid, &mut |_| {}), Reply::Failed { .. }), "{uid}");
         }
         assert!(received.try_recv().is_err(), "the monitor heard of a refused request");
-        for forged in [r#"{"verb":"sync","accept_shrink":true,"uid":0}"#, r#"{"verb":"status","uid":0}"#] {
+        for forged in [
+            r#"{"verb":"key_refused","account":"a","uid":0}"#,
+            r#"{"verb":"sync","accept_shrink":true,"uid":0}"#,
+            r#"{"verb":"status","uid":0}"#,
+        ] {
             assert!(serde_json::from_str::<Request>(forged).is_err(), "{forged}");
         }
     }
 
     #[test]
+    fn only_the_keys_command_may_tell_of_a_refused_key_and_only_what_it_writes() {
+        let server = Server { board: Board::default(), events: channel().0, keys_uid: 991 };
+        let key = RefusedKey {
+            account: "deployer".into(),
+            reason: "not_in_role".into(),
+            owner: None,
+            fingerprint: format!("SHA256:{}", "A".repeat(43)),
+            generation: 1,
+            age_seconds: None,
+        };
+        for uid in [1, 1000, 990, u32::MAX] {
+            assert!(matches!(server.note(&key, uid, 7), Reply::Failed { reason } if reason.contains("only")));
+        }
+        let odd = RefusedKey { reason: "because".into(), ..key };
+        assert!(matches!(server.note(&odd, 991, 7), Reply::Failed { reason } if reason.contains("not what")));
+    }
+
+    #[test]
     fn users_together_can_keep_each_other_out_but_not_root() {
         let open: Arc<Mutex<HashMap<u32, usize>>> = Arc::default();
-        let one = Place::take(&open, 1000);
+        let one = Place::take(&open, 1000, 991);
         assert!(one.is_some());
         let uids = (1000..1100).flat_map(|uid| [uid; PER_UID]);
-        let all: Vec<_> = uids.map(|uid| Place::take(&open, uid)).collect();
+        let all: Vec<_> = uids.map(|uid| Place::take(&open, uid, 991)).collect();
         assert_eq!(all.iter().flatten().count(), IN_ALL - 1);
-        let root: Vec<_> = (0..=PER_UID).map(|_| Place::take(&open, 0)).collect();
+        let root: Vec<_> = (0..=PER_UID).map(|_| Place::take(&open, 0, 991)).collect();
         assert_eq!(root.iter().flatten().count(), PER_UID);
-        drop((one, all, root));
+        let keys: Vec<_> = (0..=FOR_KEYS).map(|_| Place::take(&open, 991, 991)).collect();
+        assert_eq!(keys.iter().flatten().count(), FOR_KEYS);
+        drop((one, all, root, keys));
         assert!(open.lock().unwrap().is_empty());
     }
 }

@@ -94,7 +94,8 @@ pub fn run() -> Result<(), StartError> {
     board.configured(&loaded.config);
     let listener =
         Server::bind(Path::new(paths::SOCKET)).map_err(|error| StartError::System(paths::SOCKET, error))?;
-    let (server, own) = (Server { board: board.clone(), events: events.clone() }, events.clone());
+    let (server, own) =
+        (Server { board: board.clone(), events: events.clone(), keys_uid: user.uid }, events.clone());
     let recorder = StateDir::open(run_dir)
         .and_then(|run_dir| Recorder::start(loaded.config.audit, run_dir, dir.clone(), board.clone()))
         .map_err(|error| StartError::System("the recorder of audit records", error))?;

@@ -202,37 +202,39 @@ fn after_a_loss_of_power_the_chain_goes_on_in_a_new_file_that_says_so() {
     }
 }
 
+type Deed = (&'static str, &'static str, fn(&Path));
+/// What somebody may do to the audit file, and what is said about it.
+const DEEDS: [Deed; 8] = [
+    ("removed", "audit_file_missing", |path| fs::remove_file(path).unwrap()),
+    ("moved away", "audit_file_missing", |path| fs::rename(path, path.with_extension("old")).unwrap()),
+    ("emptied", "audit_file_cut", |path| fs::write(path, "").unwrap()),
+    ("cut", "audit_file_cut", |path| {
+        let text = fs::read_to_string(path).unwrap();
+        let kept: Vec<&str> = text.lines().take(2).collect();
+        fs::write(path, kept.join("\n") + "\n").unwrap();
+    }),
+    ("edited", "audit_file_damaged", |path| {
+        let text = fs::read_to_string(path).unwrap();
+        fs::write(path, text.replace("\"a1\"", "\"mallory\"")).unwrap();
+    }),
+    ("a folder", "audit_file_replaced", |path| {
+        fs::remove_file(path).unwrap();
+        fs::create_dir(path).unwrap();
+    }),
+    ("a link", "audit_file_replaced", |path| {
+        fs::remove_file(path).unwrap();
+        symlink("/dev/null", path).unwrap();
+    }),
+    ("a fifo", "audit_file_replaced", |path| {
+        fs::remove_file(path).unwrap();
+        nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }),
+];
+
 #[test]
 fn whatever_is_done_to_the_file_is_told_and_no_record_is_lost_or_doubled_over_it() {
-    type Deed = (&'static str, &'static str, fn(&Path));
-    let deeds: [Deed; 8] = [
-        ("removed", "audit_file_missing", |path| fs::remove_file(path).unwrap()),
-        ("moved away", "audit_file_missing", |path| fs::rename(path, path.with_extension("old")).unwrap()),
-        ("emptied", "audit_file_cut", |path| fs::write(path, "").unwrap()),
-        ("cut", "audit_file_cut", |path| {
-            let text = fs::read_to_string(path).unwrap();
-            let kept: Vec<&str> = text.lines().take(2).collect();
-            fs::write(path, kept.join("\n") + "\n").unwrap();
-        }),
-        ("edited", "audit_file_damaged", |path| {
-            let text = fs::read_to_string(path).unwrap();
-            fs::write(path, text.replace("\"a1\"", "\"mallory\"")).unwrap();
-        }),
-        ("a folder", "audit_file_replaced", |path| {
-            fs::remove_file(path).unwrap();
-            fs::create_dir(path).unwrap();
-        }),
-        ("a link", "audit_file_replaced", |path| {
-            fs::remove_file(path).unwrap();
-            symlink("/dev/null", path).unwrap();
-        }),
-        ("a fifo", "audit_file_replaced", |path| {
-            fs::remove_file(path).unwrap();
-            nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        }),
-    ];
     for restarted in [false, true] {
-        for (what, code, deed) in deeds {
+        for (what, code, deed) in DEEDS {
             let host = Host::new("deeds");
             let mut writer = host.writer();
             (0..3).for_each(|number| host.allow(&format!("a{number}")));
