@@ -19,10 +19,22 @@ pub fn arguments<T: Parser>() -> Result<T, ExitCode> {
             let _ = error.print();
             return ExitCode::SUCCESS;
         }
-        let text = error.render().to_string();
-        for line in text.trim_end().split('\n') {
-            let _ = writeln!(io::stderr(), "{}", for_terminal(line));
+        for line in without_lines_of_arguments(&error.render().to_string()).trim_end().split('\n') {
+            let line = for_terminal(line).replace(LINE_END, "\\x0a");
+            let _ = writeln!(io::stderr(), "{line}");
         }
         ExitCode::from(2)
+    })
+}
+
+/// Stands for a line end of an argument until the lines of the text are apart. For private use, says Unicode.
+const LINE_END: char = '\u{f0a00}';
+
+/// An argument with line ends would give the error lines of its own making.
+fn without_lines_of_arguments(text: &str) -> String {
+    let arguments = std::env::args_os().filter_map(|argument| argument.into_string().ok());
+    let with_lines = arguments.filter(|argument| argument.contains('\n'));
+    with_lines.fold(text.to_owned(), |text, argument| {
+        text.replace(&argument, &argument.replace('\n', &LINE_END.to_string()))
     })
 }

@@ -108,3 +108,13 @@ fn a_worker_that_is_still_root_refuses_to_work() {
     assert!(text(&ended.stderr).contains("the privileges were not dropped"), "{ended:?}");
     drop(mine);
 }
+
+#[test]
+fn an_argument_with_line_ends_gives_an_error_no_line_of_its_own() {
+    for args in [&["nope\nsvcauth: all is well"] as &[&str], &["status", "x\nsvcauth: all is well"]] {
+        let ended = run(SVCAUTH, args);
+        let said = text(&ended.stderr);
+        assert!(said.contains("\\x0asvcauth: all is well") && ended.status.code() == Some(2), "{said}");
+        assert!(!said.lines().any(|line| line.starts_with("svcauth: all")), "{said}");
+    }
+}
