@@ -9,8 +9,9 @@ use std::path::PathBuf;
 use super::entry::Entry;
 use super::files::TrailFile;
 
-/// The longest line that is kept whole, in bytes: what the spool holds at most. Of a longer one the rest is counted.
-pub const LINE_MAX: usize = 16 << 20;
+/// The longest line that is kept whole, in bytes: eight times what the spool takes
+/// ([`svcauth_host::spool::LINE_MAX`]). Of a longer one the rest is counted.
+pub const LINE_MAX: usize = 1 << 20;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]

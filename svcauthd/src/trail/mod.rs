@@ -6,6 +6,7 @@
 //! Nothing in a file is believed to be well formed: a line may be of any length, may be no record, and the last may be
 //! incomplete. Memory is bounded by one line of [`LINE_MAX`] bytes, and a line that is no record stops nobody.
 
+mod behind;
 mod entry;
 mod files;
 mod follow;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use svcauth_host::paths;
 
+pub use behind::waiting;
 pub use entry::Entry;
 pub use files::TrailFile;
 pub use follow::{Follower, News};

@@ -15,7 +15,7 @@ use super::screen::{Screen, Style};
 use super::{Count, ReadArgs};
 use crate::cli::Done;
 use crate::cli::output::{Failure, NOBODY_READS};
-use crate::trail::{Follower, Line, News, NoRecord, Trail};
+use crate::trail::{Follower, Line, News, NoRecord, Trail, waiting};
 
 /// How many are shown on a terminal when nobody says.
 const ON_A_TERMINAL: usize = 100;
@@ -30,6 +30,9 @@ pub(super) fn run(args: &ReadArgs) -> Done {
     let trail = trail.map_err(Failure::new)?;
     if args.files.is_empty() && trail.files().is_empty() {
         note(&format!("{} does not exist yet: nothing has been recorded", current.display()));
+    }
+    if args.files.is_empty() {
+        tell_if_behind();
     }
     let mut reading = Reading { filter, screen: Screen::new(Style::of_stdout(args.json)), unread: None };
     reading.backlog(&trail, args)?;
@@ -172,6 +175,18 @@ impl Reading {
             },
         }
         Ok(self.screen.flush()?)
+    }
+}
+
+/// Nobody shall believe a list that is not complete.
+fn tell_if_behind() {
+    let count = waiting();
+    if count > 0 {
+        note(&format!(
+            "{count} records wait in {} and are not in this list, because svcauthd is not running; run: systemctl start \
+             svcauthd",
+            paths::AUDIT_SPOOL
+        ));
     }
 }
 
