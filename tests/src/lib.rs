@@ -28,5 +28,6 @@ pub mod sshd;
 pub mod sssd;
 pub mod terminal;
 pub mod tls;
+pub mod trail;
 pub mod verify;
 pub mod world;

@@ -6,6 +6,7 @@
 mod ad;
 mod ad_changes;
 mod ad_kerberos;
+mod audit_log;
 mod broken_host;
 mod certificates;
 mod cli;
@@ -15,6 +16,7 @@ mod evil;
 mod forging;
 mod host;
 mod hostile;
+mod injection;
 mod jobs;
 mod kerberos;
 mod login;
@@ -55,6 +57,8 @@ fn main() -> ExitCode {
         hostile::CASES,
         damage::CASES,
         cli::CASES,
+        audit_log::CASES,
+        injection::CASES,
         metrics::CASES,
         ad::CASES,
         ad_kerberos::CASES,
