@@ -8,6 +8,8 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr;
 
+use nix::sys::signal::{SigHandler, Signal};
+
 #[repr(C)]
 struct Message {
     style: c_int,
@@ -48,6 +50,12 @@ unsafe extern "C" {
     fn pam_putenv(handle: *mut c_void, line: *const c_char) -> c_int;
     fn pam_getenv(handle: *mut c_void, name: *const c_char) -> *const c_char;
     fn calloc(count: usize, size: usize) -> *mut c_void;
+}
+
+/// What the process does with a signal from now on.
+pub(crate) fn on_signal(signal: Signal, handler: SigHandler) {
+    // SAFETY: signal(2): neither SIG_IGN nor SIG_DFL is a function that could do something unsafe in a handler.
+    unsafe { nix::sys::signal::signal(signal, handler) }.unwrap();
 }
 
 /// What the application does when a module wants to tell the user something.
