@@ -98,7 +98,7 @@ fn tail_of_trail() -> String {
 }
 
 /// The key in the file of one in the line of the log.
-fn long_key<'a>(key: &'a str) -> &'a str {
+fn long_key(key: &str) -> &str {
     match key {
         "key" => "key_fingerprint",
         "age" => "age_seconds",
