@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::attribution::{Attribution, Behind};
+use super::attribution::Attribution;
 use super::entry::Session;
 use super::processes::{Processes, Seen};
 
@@ -23,14 +23,12 @@ impl<'a> Rest<'a> {
             .collect();
         let mut left = HashSet::new();
         for seen in processes.iter().filter(|seen| !openers.contains(&seen.process)) {
-            match attribution.behind(seen, processes) {
-                Behind::Session(session) => left.extend([session.id.as_str()]),
-                Behind::Ambiguous(some) => left.extend(some.iter().map(|session| session.id.as_str())),
-                Behind::Nobody => {
-                    let perhaps = nameless.iter().filter(|session| may_be_of(seen, session, processes));
-                    left.extend(perhaps.map(|session| session.id.as_str()));
-                }
+            let candidates = attribution.candidates(seen, processes);
+            if candidates.is_empty() {
+                let perhaps = nameless.iter().filter(|session| may_be_of(seen, session, processes));
+                left.extend(perhaps.map(|session| session.id.as_str()));
             }
+            left.extend(candidates.iter().map(|session| session.id.as_str()));
         }
         Self(left)
     }
@@ -104,10 +102,14 @@ mod tests {
     }
 
     #[test]
-    fn people_who_cannot_be_told_apart_are_both_left() {
-        let mut other = session("b", 12, Some(7001));
-        other.origin = SessionOrigin::Person("alice".to_owned());
-        assert_eq!(left(&[session("a", 10, Some(7001)), other], &[process(13, 1, 7001)]), ["a", "b"]);
+    fn sessions_that_cannot_be_told_apart_are_both_left() {
+        let one = session("a", 10, Some(7001));
+        for person in ["alice", "bob"] {
+            let origin = SessionOrigin::Person(person.to_owned());
+            let other = Session { origin, ..session("b", 12, Some(7001)) };
+            assert_eq!(left(&[one.clone(), other.clone()], &[process(13, 1, 7001)]), ["a", "b"]);
+            assert_eq!(left(&[one.clone(), other], &[process(11, 1, 7001)]), ["a"], "b came later");
+        }
     }
 
     #[test]

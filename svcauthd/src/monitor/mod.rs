@@ -23,6 +23,7 @@ mod revocation;
 mod server;
 mod start;
 mod supervisor;
+mod sweep;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -44,6 +45,7 @@ use self::publisher::{PublishError, Published, Publisher};
 use self::recorder::Recorder;
 use self::revocation::Revocation;
 use self::supervisor::{Question, Supervisor};
+use self::sweep::Sweeper;
 use crate::candidate::Refusal;
 use crate::config_file::Loaded;
 use crate::control::Counts;
@@ -116,6 +118,7 @@ struct Monitor {
     /// What the LDIF file looked like when it was last fetched.
     seen: Option<FileMark>,
     revocation: Revocation,
+    sweeper: Sweeper,
     /// Where those who watch the worker report.
     events: Sender<Event>,
     recorder: Recorder,
@@ -224,6 +227,7 @@ impl Monitor {
                     deeds::published(published.generation, &what);
                 }
                 self.revocation.review();
+                self.sweeper.nudge();
                 Ok(published.generation)
             }
             Err(failure) => {

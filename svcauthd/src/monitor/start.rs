@@ -25,6 +25,7 @@ use super::recorder::Recorder;
 use super::revocation::Revocation;
 use super::server::Server;
 use super::supervisor::Supervisor;
+use super::sweep::Sweeper;
 use super::{Event, Monitor, malloc_ffi};
 use crate::config_file::{ConfigFileError, Loaded};
 use crate::local_names::LocalNames;
@@ -130,6 +131,7 @@ impl Monitor {
             log: Log::new(),
             seen: None,
             revocation: Revocation::default(),
+            sweeper: Sweeper::start(),
             events,
             recorder,
             rested: Instant::now(),
