@@ -29,7 +29,7 @@ pub use attribution::{Attribution, Behind};
 pub use entry::{Session, SessionOrigin, Unreadable};
 pub use folder::Folder;
 pub use process::{Process, current_ancestry, current_audit_session};
-pub use processes::{Processes, Seen, pids};
+pub use processes::{Place, Processes, Seen, pids};
 pub use rest::{Rest, may_have_processes};
 
 /// An entry stays below this, key ids of hostile authorities included: 256 KiB.
@@ -176,13 +176,27 @@ impl Registry {
     /// # Errors
     /// [`RegistryError`] when not all of them can be read.
     pub fn around_caller(&self, boot_id: &str) -> Result<Vec<Session>, RegistryError> {
-        if let Some(id) = current_audit_session() {
+        self.around(current_audit_session(), &current_ancestry(), boot_id)
+    }
+
+    /// The sessions that a process may be part of: those of its audit session; where it is in none, those that it or one of
+    /// its ancestors opened.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when not all of them can be read.
+    pub fn around(
+        &self,
+        audit_session: Option<u32>,
+        ancestry: &[Process],
+        boot_id: &str,
+    ) -> Result<Vec<Session>, RegistryError> {
+        if let Some(id) = audit_session {
             return self.in_audit_session(id, boot_id);
         }
         let mut all = Vec::new();
-        for process in current_ancestry() {
+        for process in ancestry {
             let found = self.found(Key::Opener(process.pid), boot_id)?;
-            all.extend(found.into_iter().filter(|session| session.process == process));
+            all.extend(found.into_iter().filter(|session| session.process == *process));
         }
         Ok(all)
     }

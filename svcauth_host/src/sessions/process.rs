@@ -112,8 +112,20 @@ fn read_proc(path: &str) -> Option<String> {
 
 /// A file below a folder of /proc that is open.
 pub(super) fn read_below(folder: impl AsFd, path: &str) -> Option<String> {
+    read_start(open_below(folder, path)?)
+}
+
+/// At most `max` bytes of a file below a folder of /proc that is open.
+pub(super) fn bytes_below(folder: impl AsFd, path: &str, max: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; max];
+    let len = open_below(folder, path)?.read(&mut bytes).ok()?;
+    bytes.truncate(len);
+    Some(bytes)
+}
+
+fn open_below(folder: impl AsFd, path: &str) -> Option<File> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-    read_start(File::from(openat(folder, path, flags, Mode::empty()).ok()?))
+    openat(folder, path, flags, Mode::empty()).ok().map(File::from)
 }
 
 /// The kernel gives as much as fits at once, and does not cut a line in the middle before.

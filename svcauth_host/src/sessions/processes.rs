@@ -12,7 +12,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::time::{ClockId, clock_gettime};
 
-use super::process::{Process, parse_audit_session, parse_stat, read_below};
+use super::process::{Process, bytes_below, parse_audit_session, parse_stat, read_below};
 
 const PROC: &str = "/proc";
 /// Processes looked at between two looks at the clock.
@@ -61,7 +61,19 @@ impl Processes {
     #[must_use]
     pub fn look_at(pids: &[u32], wanted: impl Fn(Option<u32>) -> bool) -> Self {
         let Ok(proc) = File::open(PROC) else { return Self::default() };
-        pids.iter().filter_map(|pid| see(&proc, *pid, &wanted)).collect()
+        // A kernel without audit sessions has no such file. Most processes are none that is wanted, so this is asked first.
+        let is_wanted = |pid: &&u32| {
+            let text = read_below(&proc, &format!("{pid}/sessionid"));
+            wanted(text.and_then(|text| parse_audit_session(&text)))
+        };
+        pids.iter().filter(is_wanted).filter_map(|pid| Some(see(&proc, *pid)?.0)).collect()
+    }
+
+    /// Looks at these processes, and calls `visit` while each of them is at hand.
+    pub fn visit<T>(pids: &[u32], mut visit: impl FnMut(Seen, &Place) -> T) -> Vec<T> {
+        let Ok(proc) = File::open(PROC) else { return Vec::new() };
+        let seen = pids.iter().filter_map(|pid| see(&proc, *pid));
+        seen.map(|(seen, place)| visit(seen, &place)).collect()
     }
 
     /// The same as [`Self::look`], unless that takes more than `time` of this thread on a processor, or ten times as long
@@ -118,28 +130,37 @@ pub fn pids() -> Vec<u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// Looks at one process. Most are none that is wanted, so this is asked first; again through the folder of the process,
-/// which stays its own when the kernel gives the pid to another.
-fn see(proc: &File, pid: u32, wanted: &impl Fn(Option<u32>) -> bool) -> Option<Seen> {
-    let place = pid.to_string();
-    // A kernel without audit sessions has no such file.
-    let audit_session = |text: Option<String>| text.and_then(|text| parse_audit_session(&text));
-    if !wanted(audit_session(read_below(proc, &format!("{place}/sessionid")))) {
-        return None;
+/// The folder of a process in /proc. It stays the folder of this very process: when the kernel gives the pid to another,
+/// nothing can be read in it.
+#[derive(Debug)]
+pub struct Place(OwnedFd);
+
+impl Place {
+    /// The words that the process was started with, each ended by a zero byte, at most `max` bytes of them. The process may
+    /// have put others there: they prove nothing. `None` when it has ended; empty for a part of the kernel, or after a lie.
+    #[must_use]
+    pub fn command_line(&self, max: usize) -> Option<Vec<u8>> {
+        bytes_below(&self.0, "cmdline", max)
     }
+
+    /// The name that the process has, or has given itself, without a line end.
+    #[must_use]
+    pub fn name(&self) -> Option<Vec<u8>> {
+        let name = bytes_below(&self.0, "comm", 64)?;
+        Some(name.strip_suffix(b"\n").unwrap_or(&name).to_vec())
+    }
+}
+
+/// Looks at one process.
+fn see(proc: &File, pid: u32) -> Option<(Seen, Place)> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let folder: OwnedFd = openat(proc, place.as_str(), flags, Mode::empty()).ok()?;
-    let audit_session = audit_session(read_below(&folder, "sessionid"));
-    let stat = parse_stat(&read_below(&folder, "stat")?)?;
+    let folder = openat(proc, pid.to_string().as_str(), flags, Mode::empty()).ok()?;
+    let stat = parse_stat(&read_below(&folder, "stat")?).filter(|stat| !stat.is_dead)?;
+    let audit_session = read_below(&folder, "sessionid").and_then(|text| parse_audit_session(&text));
     let uids = uids(&read_below(&folder, "status")?)?;
     let process = Process { pid, start: stat.start };
-    (!stat.is_dead).then_some(Seen {
-        process,
-        parent: stat.parent,
-        uids,
-        audit_session,
-        terminal: stat.terminal,
-    })
+    let seen = Seen { process, parent: stat.parent, uids, audit_session, terminal: stat.terminal };
+    Some((seen, Place(folder)))
 }
 
 /// The line `Uid:` of /proc/PID/status (proc(5)): real, effective, saved, file system. The name, which comes first, cannot

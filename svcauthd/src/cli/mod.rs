@@ -12,6 +12,7 @@ mod snapshot;
 mod ssh_keys;
 mod status;
 mod sync;
+mod who;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,12 @@ enum Command {
     /// name later, and the same one deleted and made again, is nobody's role until `svcauth roles approve ROLE`.
     /// Needs root. Exit status: 0 done; 1 not done, with the reason.
     Roles(RolesArgs),
+    /// Show the person behind each live process of the managed accounts
+    ///
+    /// One line for each process, also for one that setsid or nohup has left behind after the logout. Where nobody can tell, it
+    /// says why and does not guess. Of one process the way to it is shown too. Needs root. Exit status: 0 done; 1 it is no
+    /// process of a managed account, or the sessions cannot be read.
+    Who(who::WhoArgs),
     /// Print the offered key if its owner may use the account (sshd's `AuthorizedKeysCommand`)
     ///
     /// sshd_config(5): AuthorizedKeysCommand /usr/bin/svcauth ssh-keys %u %f %t %k
@@ -156,6 +163,7 @@ pub fn run() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Log(args) => log::run(&args),
         Command::Roles(args) => roles::run(&args),
+        Command::Who(args) => who::run(&args),
         Command::SshKeys(args) => ssh_keys::run(&args),
     };
     done.unwrap_or_else(|failure| failure.report())
