@@ -85,6 +85,11 @@ impl Plan {
     /// Installs and starts.
     pub(crate) fn start(self, world: &World) -> Outcome<Host> {
         self.install(world)?;
+        self.start_installed(world)
+    }
+
+    /// Starts what was installed, and perhaps changed since.
+    pub(crate) fn start_installed(self, world: &World) -> Outcome<Host> {
         let daemon = Daemon::start(world)?;
         let lines: Vec<&str> = self.sshd_lines.iter().map(String::as_str).collect();
         let sshd = Sshd::start(world, &lines)?;

@@ -34,6 +34,7 @@ mod state;
 mod steps;
 mod story;
 mod su_sudo;
+mod who;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         forging::CASES,
         jobs::CASES,
         su_sudo::CASES,
+        who::CASES,
         steps::CASES,
         roles::CASES,
         shared_use::CASES,
