@@ -17,6 +17,7 @@ use crate::story::{Story, no_decision_names};
 
 cases!("methods":
     every_way_in_proves_the_person_that_it_should_and_no_other,
+    a_login_by_host_proves_a_machine_and_nobody,
     a_certificate_says_on_whose_behalf_a_robot_acts_and_nobody_is_let_in_by_it,
     keys_that_were_offered_and_not_proven_name_nobody,
     whoever_offers_keys_and_goes_away_was_nobody,
@@ -188,6 +189,32 @@ fn every_way_in_proves_the_person_that_it_should_and_no_other(world: &mut World)
 
 fn fingerprint<'a>(hall: &'a Hall, name: &'a str) -> &'a str {
     hall.key(name).map_or(name, Key::fingerprint)
+}
+
+fn a_login_by_host_proves_a_machine_and_nobody(world: &mut World) -> Outcome {
+    let hall = Hall::start(world)?;
+    Hall::sshd(world, "publickey")?.stop()?;
+    let public = std::fs::read_to_string("/etc/ssh/ssh_host_ed25519_key.pub")?;
+    world.write("/etc/ssh/ssh_known_hosts", 0o644, format!("localhost,web1.example.com {public}"))?;
+    world.write("/etc/ssh/shosts.equiv", 0o644, "localhost root\n")?;
+    world.write("/etc/ssh/ssh_config", 0o644, "EnableSSHKeysign yes\n")?;
+    let lines = "HostbasedAuthentication yes\nHostbasedUsesNameFromPacketOnly yes\n";
+    world.write("/etc/ssh/sshd_config.d/more.conf", 0o644, lines)?;
+    let _sshd = Hall::sshd(world, "publickey hostbased,publickey hostbased")?;
+    let login = |methods: &str, keys: &[&Path], user: &str| {
+        let preferred = format!("-oPreferredAuthentications={methods}");
+        answering(world, &["-oHostbasedAuthentication=yes", &preferred], user, keys, &["id", "-un"])?.run()
+    };
+    // A local user gets in by it: it works, as far as sshd is concerned.
+    require_eq("local", login("hostbased", &[], "local")?.expect_ok()?.text(), "local")?;
+    let mark = world.log().mark();
+    login("hostbased", &[], "deployer")?.expect_refused()?;
+    world.log().wait_for_line(mark, &["Accepted hostbased for deployer"])?;
+    Story::since(world, mark, "sshd").denied(&[("reason", "no_origin")])?;
+    let mark = world.log().mark();
+    let own = hall.plan.key("alice")?;
+    login("publickey", &[own.path()], "deployer")?.expect_ok()?;
+    Story::since(world, mark, "sshd").allowed(&[("origin", "alice"), ("key", own.fingerprint())]).map(drop)
 }
 
 fn a_certificate_says_on_whose_behalf_a_robot_acts_and_nobody_is_let_in_by_it(world: &mut World) -> Outcome {
