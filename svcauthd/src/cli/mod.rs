@@ -5,8 +5,9 @@ mod accounts;
 mod client;
 mod explain;
 mod log;
-mod output;
+pub(crate) mod output;
 mod progress;
+mod report;
 mod roles;
 mod snapshot;
 mod ssh_keys;
@@ -65,6 +66,9 @@ enum Command {
     /// says why and does not guess. Of one process the way to it is shown too. Needs root. Exit status: 0 done; 1 it is no
     /// process of a managed account, or the sessions cannot be read.
     Who(who::WhoArgs),
+    /// Say who may use what on this host, and what nobody uses
+    #[command(subcommand)]
+    Report(report::Report),
     /// Print the offered key if its owner may use the account (sshd's `AuthorizedKeysCommand`)
     ///
     /// sshd_config(5): AuthorizedKeysCommand /usr/bin/svcauth ssh-keys %u %f %t %k
@@ -164,6 +168,7 @@ pub fn run() -> ExitCode {
         Command::Log(args) => log::run(&args),
         Command::Roles(args) => roles::run(&args),
         Command::Who(args) => who::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::SshKeys(args) => ssh_keys::run(&args),
     };
     done.unwrap_or_else(|failure| failure.report())

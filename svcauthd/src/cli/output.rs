@@ -10,7 +10,11 @@ use svcauth_core::audit::escape::{for_terminal, is_deceptive};
 /// What a shell shows for a program that SIGPIPE has ended.
 pub(super) const NOBODY_READS: u8 = 128 + 13;
 
+/// The widest that a column of a table becomes; a cell that is longer sticks out. (Rust refuses to pad beyond 65535.)
+pub(crate) const WIDTH_MAX: usize = 120;
+
 /// A command that could not do its work.
+#[derive(Debug)]
 pub(super) struct Failure {
     message: String,
     code: u8,
@@ -59,7 +63,7 @@ pub(super) fn json<T: Serialize>(value: &T) -> io::Result<()> {
 
 /// The same JSON without a character that a terminal would obey or hide. serde_json escapes the controls of ASCII only;
 /// the others can stand nowhere but in strings, where an escape means the same.
-pub(super) fn only_visible(json: &str) -> String {
+pub(crate) fn only_visible(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if is_deceptive(c) {
@@ -88,7 +92,7 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
     let head: Vec<String> = head.iter().map(ToString::to_string).collect();
     let width = |column: usize| {
         let cells = rows.iter().chain([&head]).filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0).min(WIDTH_MAX)
     };
     for row in [&head].into_iter().chain(&rows) {
         let cells = row.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}", width(column)));
@@ -98,7 +102,7 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
 }
 
 /// Seconds as people say them: `3s`, `5m`, `2h`, `4d`.
-pub(super) fn duration(seconds: u64) -> String {
+pub(crate) fn duration(seconds: u64) -> String {
     match seconds {
         0..=119 => format!("{seconds}s"),
         120..=7199 => format!("{}m", seconds / 60),
