@@ -5,6 +5,7 @@
 
 pub mod artifacts;
 pub mod backend;
+pub mod browser;
 pub mod clock;
 pub mod controllers;
 pub mod daemon;

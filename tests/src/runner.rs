@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::artifacts::Artifacts;
+use crate::browser;
 use crate::failure::{Failure, Outcome, indent};
 use crate::packages;
 use crate::program::Program;
@@ -119,6 +120,9 @@ fn run(all: &[Case], wish: &Wish) -> Outcome<bool> {
     packages::require_root()?;
     packages::ensure(packages::NEEDED, say)?;
     packages::download(packages::SSSD, say)?;
+    if chosen.iter().any(|case| case.name.starts_with(browser::THEME)) {
+        packages::ensure(browser::PACKAGE, say)?;
+    }
     let needs_svcauth = chosen.iter().any(|case| !case.name.starts_with(PLAIN));
     let artifacts = needs_svcauth.then(|| Artifacts::build(say)).transpose()?;
     say(&format!("\nrunning {} tests", chosen.len()));

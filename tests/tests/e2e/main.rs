@@ -8,6 +8,7 @@ mod ad_changes;
 mod ad_kerberos;
 mod audit_log;
 mod broken_host;
+mod browser;
 mod certificates;
 mod cli;
 mod damage;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         outage::CASES,
         pushed::CASES,
         broken_host::CASES,
+        browser::CASES,
         hostile::CASES,
         damage::CASES,
         cli::CASES,

@@ -10,6 +10,7 @@ mod groups;
 mod logins;
 mod names;
 mod people;
+mod reports;
 mod scene;
 
 use svcauth_tests::backend::Kind;
@@ -79,6 +80,7 @@ everywhere!(
         people::a_person_who_is_moved_is_in_as_long_as_they_are_below_the_base,
         people::people_whose_whole_unit_is_moved_away_are_out,
         people::names_that_are_hard_to_write_are_members_like_others,
+        reports::the_access_report_lists_exactly_those_whom_explain_allows,
         changes::a_change_counts_soon_though_nobody_asks_for_it,
         changes::a_change_is_learnt_without_reading_everything_where_the_server_can_tell,
         changes::a_worker_that_dies_costs_no_change_and_no_reading_of_everything,
