@@ -1,7 +1,10 @@
 //! `svcauth report`: asks the host for what a report is made of, and puts it where it was asked for.
 
 mod access;
+mod key_file;
+mod keys;
 mod output;
+mod sshd_config;
 
 use std::path::PathBuf;
 
@@ -24,6 +27,12 @@ pub(super) enum Report {
     /// --all lists them, too, and JSON and HTML have them apart. Needs root.
     /// Exit status: 0 the report is made; 1 it is not, with the reason.
     Access(AccessArgs),
+    /// List keys in local files that belong to nobody, keys that nobody uses, and access that nobody uses
+    ///
+    /// Local files are those that sshd reads for the managed accounts. What is said about use rests on the audit trail of
+    /// this host, and on nothing before its first record. Needs root.
+    /// Exit status: 0 the report is made; 1 it is not, with the reason.
+    Keys(KeysArgs),
 }
 
 #[derive(Debug, Args)]
@@ -41,6 +50,15 @@ pub(super) struct AccessArgs {
     /// their own (cron, at); the last column says so
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    to: To,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeysArgs {
+    /// Days after which a key of the directory counts as unused
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=36_500))]
+    unused: u64,
     #[command(flatten)]
     to: To,
 }
@@ -70,6 +88,7 @@ enum Format {
 pub(super) fn run(report: &Report) -> Done {
     match report {
         Report::Access(args) => access::run(args),
+        Report::Keys(args) => keys::run(args),
     }
 }
 

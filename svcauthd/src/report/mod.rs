@@ -9,10 +9,14 @@
 pub mod about;
 pub mod access;
 pub mod access_rows;
+pub mod authorized_keys;
 pub mod csv;
 pub mod html;
 pub mod json;
+pub mod keys;
+pub mod keys_rows;
 pub mod summary;
+pub mod usage;
 
 #[cfg(test)]
 mod access_tests;

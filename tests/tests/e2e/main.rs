@@ -27,6 +27,7 @@ mod outage;
 mod plain;
 mod pushed;
 mod reach;
+mod reports;
 mod role_ids;
 mod roles;
 mod shared_use;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         su_sudo::CASES,
         who::CASES,
         steps::CASES,
+        reports::CASES,
         roles::CASES,
         shared_use::CASES,
         outage::CASES,

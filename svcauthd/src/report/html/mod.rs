@@ -6,6 +6,7 @@
 
 pub mod access;
 mod graph;
+pub mod keys;
 mod layout;
 #[cfg(test)]
 mod tests;

@@ -80,3 +80,33 @@ fn suspended_and_paths(scene: &Scene<'_>, report: &Value) -> Outcome {
     let reason = if nests { "person_disabled" } else { "" };
     require_eq("why rex is suspended", text_at(&row("/suspended", "rex"), "/reason"), reason)
 }
+
+pub(super) fn keys_in_local_files_are_told_by_whose_they_are(scene: &mut Scene<'_>) -> Outcome {
+    scene.person("kim")?;
+    scene.person("kurt")?;
+    scene.account("keyed")?;
+    scene.group("keepers", &[person("kim")])?;
+    scene.allow("keyed", "keepers");
+    let stray = scene.new_key("stray")?;
+    scene.publish()?;
+    scene.is_in("kim", "keyed", "keepers")?;
+    scene.is_out("kurt", "keyed", "not_in_role")?;
+    let report = report(&["report", "keys"])?;
+    let state = |account: &str, fingerprint: &str| {
+        let is_it =
+            |row: &&Value| text_at(row, "/account") == account && text_at(row, "/fingerprint") == fingerprint;
+        let row = list_at(&report, "/local_keys").iter().find(is_it).cloned().unwrap_or_default();
+        (text_at(&row, "/state").to_owned(), text_at(&row, "/owner").to_owned())
+    };
+    // Every key is in one file, which sshd reads for every account.
+    for (account, key, told) in [
+        ("keyed", scene.key("kim")?, ("owned", "kim")),
+        ("keyed", scene.key("kurt")?, ("no_access", "kurt")),
+        ("deployer", scene.key("kim")?, ("no_access", "kim")),
+        ("keyed", &stray, ("nobody", "")),
+    ] {
+        let (state, owner) = state(account, key.fingerprint());
+        require_eq(&format!("{account} {told:?}"), &(state.as_str(), owner.as_str()), &told)?;
+    }
+    Ok(())
+}
