@@ -16,9 +16,13 @@ use svcauth_tests::world::World;
 use svcauthd::report::about::About;
 use svcauthd::report::access::{Here, Inventory, Service, Wish};
 use svcauthd::report::html;
+use svcauthd::report::keys::{KeyState, Keys, LocalKey};
+use svcauthd::report::usage::Usage;
+use svcauthd::trail::Entry;
 
 cases!("browser":
     names_that_are_markup_are_words_on_an_access_page_and_run_nothing,
+    names_that_are_markup_are_words_on_a_page_of_keys_and_run_nothing,
 );
 
 fn main() -> ExitCode {
@@ -44,8 +48,8 @@ const HOSTILE: &[&str] = &[
     "&lt;b&gt;",
 ];
 
-/// A page where these are the names of accounts, people, groups and roles, and of the host.
-fn access_page() -> Outcome<Vec<u8>> {
+/// What is made where these are the names of accounts, people, groups and roles, and of the host.
+fn with_everybody<T>(then: impl FnOnce(&About, &Inventory<'_>) -> Outcome<T>) -> Outcome<T> {
     let names = || HOSTILE.iter().map(ToString::to_string);
     let rule = |(role, name): (u32, String)| AccessRule {
         line: 1,
@@ -74,22 +78,64 @@ fn access_page() -> Outcome<Vec<u8>> {
     let people: Vec<Person> = (0..).zip(names()).map(person).collect();
     let services = Service::all_of(&policy);
     let here = Here { hosts: &["web1"], now: 1_000_000, age: Age(Some(3)) };
+    let inventory = Inventory::new(&policy, &accounts, people.iter(), &services, here);
+    then(&about(), &inventory)
+}
+
+fn about() -> About {
     let all = HOSTILE.concat();
-    let about = About {
+    About {
         host: all.clone(),
         made_by: all.clone(),
         account: Some(all.clone()),
         services_without_proof: vec![all],
         ..About::default()
+    }
+}
+
+fn keys_page(about: &About, inventory: &Inventory<'_>) -> Outcome<Vec<u8>> {
+    let key = |name: &&str| LocalKey {
+        account: (*name).to_owned(),
+        file: (*name).to_owned(),
+        line: 1,
+        key_type: (*name).to_owned(),
+        fingerprint: (*name).to_owned(),
+        state: KeyState::Nobody,
+        owner: Some((*name).to_owned()),
     };
-    let inventory = Inventory::new(&policy, &accounts, people.iter(), &services, here);
+    let mut usage = Usage::default();
+    usage.add(&Entry { time: Some(1_000_000), event: "sync".to_owned(), ..Entry::default() });
+    let keys = Keys {
+        local: HOSTILE.iter().map(key).collect(),
+        unread: Vec::new(),
+        inventory,
+        people: &[],
+        usage: &usage,
+        unreadable_lines: 0,
+        days: 90,
+        now: 1_000_000,
+    };
     let mut page = Vec::new();
-    html::access::write(&mut page, &about, &inventory, Wish::default())?;
+    html::keys::write(&mut page, about, &keys)?;
+    Ok(page)
+}
+
+fn names_that_are_markup_are_words_on_a_page_of_keys_and_run_nothing(world: &mut World) -> Outcome {
+    let page = with_everybody(keys_page)?;
+    let mut browser = Browser::start(world)?;
+    is_harmless(world, &mut browser, &page)?;
+    let rows = browser.value("document.querySelectorAll('#local tbody tr').length")?;
+    require_eq("keys in local files", &rows, &Value::from(HOSTILE.len()))
+}
+
+fn access_page(about: &About, inventory: &Inventory<'_>) -> Outcome<Vec<u8>> {
+    let mut page = Vec::new();
+    html::access::write(&mut page, about, inventory, Wish::default())?;
     Ok(page)
 }
 
 fn names_that_are_markup_are_words_on_an_access_page_and_run_nothing(world: &mut World) -> Outcome {
-    let page = access_page()?;
+    let page = with_everybody(access_page)?;
     let mut browser = Browser::start(world)?;
     is_harmless(world, &mut browser, &page)?;
     let nodes = browser.value("document.querySelectorAll('#graph .node').length")?;

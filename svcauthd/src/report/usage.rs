@@ -17,6 +17,12 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// A trail that has nothing but its first record, for tests.
+    #[cfg(test)]
+    pub(super) fn of_first_record(seconds: u64) -> Self {
+        Self { since: Some(seconds), until: Some(seconds), records: 1, ..Self::default() }
+    }
+
     /// Takes a record in, oldest first. Use is a login that was allowed, or a session that began.
     pub fn add(&mut self, entry: &Entry) {
         self.records += 1;

@@ -59,7 +59,7 @@ from = ["10.0.0.0/8", "2001:db8::/32"]
 [[access]]
 accounts = ["jenkins"]
 roles = ["build"]
-services = ["sudo"]
+services = ["sudo", "cron"]
 "#;
 
 /// Two accounts, a nested group, somebody who is disabled, and a group that no rule names.
@@ -233,8 +233,10 @@ fn a_key_report_of_a_hostile_home_shows_nothing_but_fingerprints_and_waits_for_n
     world.write("/root/secret", 0o600, format!("{secret} line\n"))?;
     let home = "/home/deployer/.ssh";
     fs::create_dir_all(home)?;
-    let odd =
-        format!("\u{1b}[2J{secret}\u{202e} x\n{} comment \u{1b}]0;owned\u{7}\n", host.key("bob")?.public());
+    let odd = format!(
+        "\u{1b}[2J{secret}\u{202e} x\n{} comment \u{1b}]0;takeover\u{7}\n",
+        host.key("bob")?.public()
+    );
     world.write(format!("{home}/authorized_keys"), 0o600, odd)?;
     nix::unistd::mkfifo(&format!("{home}/pipe")[..], nix::sys::stat::Mode::S_IRUSR).doing("mkfifo")?;
     symlink("/root/secret", format!("{home}/link"))?;
@@ -242,14 +244,14 @@ fn a_key_report_of_a_hostile_home_shows_nothing_but_fingerprints_and_waits_for_n
     for format in ["table", "csv", "json", "html"] {
         let ended = made(&["keys"], format)?;
         let said = format!("{}{}", ended.stdout, ended.stderr);
-        for part in [secret, "\u{1b}", "\u{202e}", "owned"] {
+        for part in [secret, "\u{1b}", "\u{202e}", "takeover"] {
             require_lacks(format, &said, part)?;
         }
         for part in [
             host.key("bob")?.fingerprint(),
             "symbolic link",
             "no regular file",
-            "1 lines are no keys",
+            "1 line is no key",
             "only the first",
         ] {
             require_contains(format, &said, part)?;

@@ -169,8 +169,10 @@ impl<'a> Search<'a> {
                 }
             };
             let found = parse(&bytes);
-            if found.other_lines > 0 {
-                self.unread.push(unread(format!("{} lines are no keys", found.other_lines)));
+            match found.other_lines {
+                0 => {}
+                1 => self.unread.push(unread("1 line is no key".to_owned())),
+                count => self.unread.push(unread(format!("{count} lines are no keys"))),
             }
             for line in found.keys {
                 let key = self.key(account, &path, line)?;

@@ -4,14 +4,58 @@ use proptest::prelude::{
     Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest,
 };
 use svcauth_core::audit::escape::is_deceptive;
+use svcauth_core::origin::Fingerprint;
+use svcauth_core::snapshot::access::KnownPerson;
 
-use super::{Number, SCRIPT, STYLE, Text, access, hash};
+use super::{Number, SCRIPT, STYLE, Text, access, hash, keys};
+use crate::report::keys::{KeyState, Keys, LocalKey, UnreadFile};
 use crate::report::sample::{Names, with};
+use crate::report::usage::Usage;
 
 fn page(names: &Names) -> String {
     with(names, |sample| {
         let mut out = Vec::new();
         access::write(&mut out, &sample.about, &sample.inventory, sample.wish).unwrap();
+        String::from_utf8(out).unwrap()
+    })
+}
+
+/// The other page, with the same names in every place that a home or the directory fills.
+fn keys_page(text: &str) -> String {
+    with(&Names::all(text), |sample| {
+        let usage = Usage::of_first_record(1_000_000);
+        let key = |state| LocalKey {
+            account: text.to_owned(),
+            file: text.to_owned(),
+            line: 1,
+            key_type: text.to_owned(),
+            fingerprint: text.to_owned(),
+            state,
+            owner: Some(text.to_owned()),
+        };
+        let unread = UnreadFile { account: text.to_owned(), file: text.to_owned(), why: text.to_owned() };
+        let people: Vec<KnownPerson> = sample
+            .inventory
+            .people()
+            .iter()
+            .map(|person| KnownPerson {
+                person: (*person).clone(),
+                keys: vec![Fingerprint::of(b"key")],
+                principals: Vec::new(),
+            })
+            .collect();
+        let keys = Keys {
+            local: vec![key(KeyState::Nobody), key(KeyState::Owned)],
+            unread: vec![unread],
+            inventory: &sample.inventory,
+            people: &people,
+            usage: &usage,
+            unreadable_lines: 3,
+            days: 90,
+            now: 2_000_000,
+        };
+        let mut out = Vec::new();
+        keys::write(&mut out, &sample.about, &keys).unwrap();
         String::from_utf8(out).unwrap()
     })
 }
@@ -94,6 +138,25 @@ fn the_page_is_one_document_that_names_its_host_and_everybody() {
 }
 
 #[test]
+fn the_page_of_keys_tells_them_apart_and_says_what_it_rests_on() {
+    let (tags, text) = skeleton(&keys_page("deployer"));
+    for part in [
+        "belongs to nobody in the directory",
+        "its owner may use this account",
+        "since 1970-01-12 13:46:40 UTC",
+        "3 lines",
+        "never",
+        "deployer0",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let count = |wanted: &str| tags.iter().filter(|tag| tag.starts_with(wanted)).count();
+    // Two keys, one file, three keys of the directory, two people on two accounts.
+    assert_eq!(count("<table"), 4);
+    assert_eq!(tags.iter().filter(|tag| *tag == "<tr>").count(), 4 + 2 + 1 + 3 + 4);
+}
+
+#[test]
 fn nothing_but_the_one_script_and_the_one_style_sheet_may_run_and_nothing_may_be_fetched() {
     let page = page(&Names::plain());
     let policy = format!("default-src 'none'; style-src {}; script-src {};", hash(STYLE), hash(SCRIPT));
@@ -148,6 +211,14 @@ proptest! {
     fn no_name_changes_the_page_it_is_shown_on(text in hostile()) {
         let plain = page(&Names::all("x"));
         let page = page(&Names::all(&text));
+        prop_assert_eq!(skeleton(&page).0, skeleton(&plain).0);
+        prop_assert!(page.chars().all(|c| c == '\n' || !is_deceptive(c)));
+    }
+
+    #[test]
+    fn no_name_changes_the_page_of_keys_either(text in hostile()) {
+        let plain = keys_page("x");
+        let page = keys_page(&text);
         prop_assert_eq!(skeleton(&page).0, skeleton(&plain).0);
         prop_assert!(page.chars().all(|c| c == '\n' || !is_deceptive(c)));
     }
