@@ -127,7 +127,10 @@ mod tests {
         // ssh-keygen -l says so.
         let found = parse(KEY.as_bytes());
         assert_eq!(found.keys[0].key_type, "ssh-ed25519");
-        assert_eq!(found.keys[0].fingerprint.to_string(), "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU");
+        assert_eq!(
+            found.keys[0].fingerprint.to_string(),
+            "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU"
+        );
     }
 
     #[test]

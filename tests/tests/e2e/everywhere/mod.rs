@@ -81,7 +81,7 @@ everywhere!(
         people::people_whose_whole_unit_is_moved_away_are_out,
         people::names_that_are_hard_to_write_are_members_like_others,
         reports::the_access_report_lists_exactly_those_whom_explain_allows,
-        reports::keys_in_local_files_are_told_by_whose_they_are,
+        reports::keys_in_local_files_are_told_by_whose_they_are_and_access_by_who_used_it,
         changes::a_change_counts_soon_though_nobody_asks_for_it,
         changes::a_change_is_learnt_without_reading_everything_where_the_server_can_tell,
         changes::a_worker_that_dies_costs_no_change_and_no_reading_of_everything,

@@ -1,10 +1,12 @@
 //! What reports say is what PAM and `svcauth explain` say.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::Value;
 use svcauth_tests::backend::{State, group, person};
 use svcauth_tests::failure::{Failure, Outcome, require, require_eq};
+use svcauth_tests::program::wait_until;
 use svcauth_tests::site::{list_at, svcauth, text_at};
 
 use super::scene::Scene;
@@ -81,17 +83,20 @@ fn suspended_and_paths(scene: &Scene<'_>, report: &Value) -> Outcome {
     require_eq("why rex is suspended", text_at(&row("/suspended", "rex"), "/reason"), reason)
 }
 
-pub(super) fn keys_in_local_files_are_told_by_whose_they_are(scene: &mut Scene<'_>) -> Outcome {
+pub(super) fn keys_in_local_files_are_told_by_whose_they_are_and_access_by_who_used_it(
+    scene: &mut Scene<'_>,
+) -> Outcome {
     scene.person("kim")?;
     scene.person("kurt")?;
     scene.account("keyed")?;
-    scene.group("keepers", &[person("kim")])?;
+    scene.person("kora")?;
+    scene.group("keepers", &[person("kim"), person("kora")])?;
     scene.allow("keyed", "keepers");
     let stray = scene.new_key("stray")?;
     scene.publish()?;
     scene.is_in("kim", "keyed", "keepers")?;
     scene.is_out("kurt", "keyed", "not_in_role")?;
-    let report = report(&["report", "keys"])?;
+    let report = report_with_login_of(scene, "kim")?;
     let state = |account: &str, fingerprint: &str| {
         let is_it =
             |row: &&Value| text_at(row, "/account") == account && text_at(row, "/fingerprint") == fingerprint;
@@ -108,5 +113,21 @@ pub(super) fn keys_in_local_files_are_told_by_whose_they_are(scene: &mut Scene<'
         let (state, owner) = state(account, key.fingerprint());
         require_eq(&format!("{account} {told:?}"), &(state.as_str(), owner.as_str()), &told)?;
     }
-    Ok(())
+    let unused =
+        |list: &str, login: &str| list_at(&report, list).iter().any(|row| text_at(row, "/person") == login);
+    require(unused("/unused_access", "kora") && unused("/unused_keys", "kora"), || report.to_string())?;
+    require(unused("/unused_keys", "kurt") && !unused("/unused_access", "kurt"), || report.to_string())?;
+    require(!unused("/unused_access", "kim"), || report.to_string())
+}
+
+/// The report once the daemon has put the login of a person into the trail.
+fn report_with_login_of(scene: &Scene<'_>, login: &str) -> Outcome<Value> {
+    let key = scene.key(login)?.fingerprint();
+    let is_used = |report: &Value| {
+        let has = |row: &Value| text_at(row, "/fingerprint") == key;
+        !text_at(report, "/trail/since").is_empty() && !list_at(report, "/unused_keys").iter().any(has)
+    };
+    wait_until("the login in the trail", Duration::from_secs(30), || {
+        report(&["report", "keys"]).ok().filter(|report| is_used(report))
+    })
 }
