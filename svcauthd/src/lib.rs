@@ -18,6 +18,7 @@ pub mod keeper;
 pub mod local_names;
 pub mod mapping;
 pub mod monitor;
+pub mod proof;
 pub mod report;
 pub mod state;
 pub mod state_dir;

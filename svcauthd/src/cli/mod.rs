@@ -53,7 +53,7 @@ enum Command {
     ///
     /// A table on a terminal, tabs in a pipe, the lines of the file with --json. Needs root, but for a FILE that can be read.
     /// Exit status: 0 done; 1 the trail cannot be read.
-    Log(log::LogArgs),
+    Log(Box<log::LogArgs>),
     /// List the roles of the access rules and the groups that they are, or approve another group
     ///
     /// The first group that has the name of a role is the one that is meant, also when it is renamed. One that takes the

@@ -139,7 +139,7 @@ impl fmt::Display for Fault {
                 "this file continues another history than the file before it tells: one of them was replaced",
             ),
             Self::Cut { from, to } => {
-                write!(f, "the end is missing: {} were written behind this line", Records(from, to))
+                write!(f, "{} stood here: the end was cut, or a file removed", Records(from, to))
             }
             Self::FilesMissing { from, to } => {
                 write!(f, "what stood before this file is missing: {}", Records(from, to))

@@ -5,19 +5,33 @@ mod filter;
 mod local_time_ffi;
 mod read;
 mod screen;
+mod verify;
 mod when;
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use svcauth_core::audit::Event;
 
 use super::Done;
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct LogArgs {
+    #[command(subcommand)]
+    command: Option<LogCommand>,
     #[command(flatten)]
     read: ReadArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum LogCommand {
+    /// Prove that nobody has changed, removed, moved or added a record, or name the first line where somebody has
+    ///
+    /// Whoever is root could have written the whole trail anew; give --head with an anchor that left the host to prove that
+    /// this did not happen. Needs root, but for a FILE that can be read. Exit status: 0 whole; 1 not, with the file and the
+    /// line, or it cannot be read.
+    Verify(verify::VerifyArgs),
 }
 
 /// What is shown. Of an option that is given several times one must fit; of different options all must.
@@ -86,5 +100,8 @@ fn count(text: &str) -> Result<Count, String> {
 }
 
 pub(super) fn run(args: &LogArgs) -> Done {
-    read::run(&args.read)
+    match &args.command {
+        Some(LogCommand::Verify(args)) => verify::run(args),
+        None => read::run(&args.read),
+    }
 }
