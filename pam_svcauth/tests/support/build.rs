@@ -21,6 +21,22 @@ pub(crate) fn target_folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_owned()
 }
 
+/// Builds the daemon.
+pub(crate) fn daemon() {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "-p", "svcauthd", "--bin", "svcauthd", "--target-dir"])
+        .arg(target_folder())
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .unwrap();
+    assert!(status.success(), "cargo build -p svcauthd");
+}
+
+/// Where the daemon is when it was built.
+pub(crate) fn daemon_path() -> PathBuf {
+    target_folder().join("debug/svcauthd")
+}
+
 /// Builds the module that returns what it is told to, and returns where it is.
 pub(crate) fn scripted() -> PathBuf {
     let target = target_folder();

@@ -1,6 +1,7 @@
 //! A login as an application makes it, from pam_start(3) to pam_end(3).
 
 use std::ffi::CString;
+use std::path::Path;
 
 use super::ffi::{Handle, Item, Phase, Talk};
 use super::site::{BOB, by};
@@ -69,7 +70,12 @@ impl Login {
     }
 
     pub(crate) fn start(&self, world: &World) -> Handle {
-        let handle = Handle::start(&world.pam_folder(), self.service, self.user.as_deref(), self.talk);
+        self.start_in(&world.pam_folder())
+    }
+
+    /// The same with the folder of the stacks, for a thread.
+    pub(crate) fn start_in(&self, folder: &Path) -> Handle {
+        let handle = Handle::start(folder, self.service, self.user.as_deref(), self.talk);
         for (item, text) in [(Item::RUser, self.ruser), (Item::RHost, self.rhost), (Item::Tty, self.tty)] {
             if let Some(text) = text {
                 handle.set(item, Some(&CString::new(text).unwrap()));

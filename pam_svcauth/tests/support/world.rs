@@ -74,6 +74,14 @@ fn in_world_by(test: &str, through: &[&str], body: impl FnOnce(&mut World)) {
     assert!(status.success(), "{test} in its world: {status}");
 }
 
+/// The same with a daemon that was built before.
+pub(crate) fn in_world_with_daemon(test: &str, body: impl FnOnce(&mut World)) {
+    if std::env::var_os(WORLD).is_none() {
+        build::daemon();
+    }
+    in_world(test, body);
+}
+
 /// Written past the capture of the test harness: a test that did not run must not look like one that passed.
 pub(crate) fn skipped(test: &str, why: &str) {
     let line = format!("SKIPPED {test}: {why}\n");

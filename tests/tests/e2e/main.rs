@@ -6,6 +6,7 @@
 mod ad;
 mod ad_changes;
 mod ad_kerberos;
+mod audit_file;
 mod audit_log;
 mod broken_host;
 mod browser;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         pushed::CASES,
         broken_host::CASES,
         browser::CASES,
+        audit_file::CASES,
         hostile::CASES,
         damage::CASES,
         cli::CASES,
