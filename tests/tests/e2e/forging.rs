@@ -24,6 +24,8 @@ cases!("forging":
 );
 
 const HOME: &str = "/home/deployer";
+/// Generous: a slow machine is no failure.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// What alice sets wherever she can. `LC_MARK` proves that the place is read at all.
 const LIES: &[(&str, &str)] = &[
     ("SVCAUTH_ORIGIN", "bob"),
@@ -185,7 +187,7 @@ fn is_alice(world: &World, host: &Host, options: &[String], shows: &str) -> Outc
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let ssh = client(&options, "deployer", host.key("alice")?, &[command]);
     let session = ssh.start(world.log_file("alice.out")?)?;
-    wait_until("the session", Duration::from_secs(10), || Path::new("/tmp/seen").exists().then_some(()))?;
+    wait_until("the session", PATIENCE, || Path::new("/tmp/seen").exists().then_some(()))?;
     require_eq("what the session shows", fs::read_to_string("/tmp/seen")?.trim(), shows)?;
     let key = host.key("alice")?.fingerprint();
     let entries = registry()?;
@@ -196,7 +198,7 @@ fn is_alice(world: &World, host: &Host, options: &[String], shows: &str) -> Outc
     require_contains("the registry", entry, &format!("\nkey_fingerprint {key}\n"))?;
     require_contains("the registry", entry, "\nfrom 127.0.0.1\n")?;
     fs::remove_file("/tmp/hold")?;
-    require_eq("the exit status", &session.wait(Duration::from_secs(20))?, &0)?;
+    require_eq("the exit status", &session.wait(PATIENCE)?, &0)?;
     let proof = [("origin", "alice"), ("key", key)];
     let login = [("evidence", "publickey"), ("from", "127.0.0.1")];
     Story::since(world, mark, "sshd").allowed(&[proof, login].concat())?;
@@ -213,7 +215,7 @@ fn a_second_channel_of_a_connection_is_who_the_first_was(world: &mut World) -> O
     let send = "-oSendEnv=SVCAUTH_* SSH_* LC_*";
     let master = client(&["-N", "-oControlMaster=yes", send, path], "deployer", host.key("alice")?, &[]);
     let master = master.start(world.log_file("alice.out")?)?;
-    wait_until("the connection", Duration::from_secs(10), || Path::new("/tmp/alice").exists().then_some(()))?;
+    wait_until("the connection", PATIENCE, || Path::new("/tmp/alice").exists().then_some(()))?;
     for _ in 0..2 {
         let options = [path, "-oControlMaster=no", "-oProxyCommand=false", send];
         let show = ["echo $SVCAUTH_ORIGIN $LC_MARK; sudo -n -E -u jenkins true"];

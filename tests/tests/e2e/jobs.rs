@@ -55,7 +55,7 @@ fn cron(world: &World, owners: &[(&str, u32)], line: impl Fn(&str) -> String) ->
 }
 
 fn wait_for_file(path: &str) -> Outcome {
-    wait_until(path, Duration::from_secs(15), || Path::new(path).exists().then_some(()))
+    wait_until(path, Duration::from_secs(60), || Path::new(path).exists().then_some(()))
 }
 
 /// The registry's entry of deployer's job, while it waits for /tmp/ran/go.

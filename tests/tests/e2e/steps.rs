@@ -20,6 +20,7 @@ cases!("steps":
     each_step_names_alice_and_the_key_she_came_in_with,
     each_step_names_alice_and_the_certificate_she_came_in_with,
     each_step_names_alice_and_the_ticket_she_came_in_with,
+    each_step_names_alice_who_came_in_as_herself,
     without_audit_sessions_the_process_tree_says_the_same,
     a_session_that_has_ended_hands_nobody_on,
 );
@@ -142,9 +143,15 @@ fn root_is_root_by_every_program_and_inside_a_persons_session_the_record_says_wh
 /// alice goes on from deployer to database and from there to jenkins.
 const CHAIN: &str = "sudo -n -u database su jenkins -c 'id -un'";
 
-/// What both further steps of the chain must say; `first` is the record of her login.
+/// What both further steps of the chain must say of her login by ssh.
 fn each_step_says(world: &World, mark: usize, shown: &[(&str, &str)]) -> Outcome {
-    let first = Story::since(world, mark, "sshd").allowed(&[("account", "deployer"), ("origin", "alice")])?;
+    each_step_after(world, mark, "sshd", shown)
+}
+
+/// The same of how she became deployer, by whatever service.
+fn each_step_after(world: &World, mark: usize, service: &str, shown: &[(&str, &str)]) -> Outcome {
+    let first =
+        Story::since(world, mark, service).allowed(&[("account", "deployer"), ("origin", "alice")])?;
     let word = first.get("evidence");
     let session = first.get("session");
     let common =
@@ -208,6 +215,17 @@ fn each_step_names_alice_and_the_ticket_she_came_in_with(world: &mut World) -> O
     each_step_says(world, 0, &[("principal", "alice@EXAMPLE.COM"), ("key", "")])
 }
 
+/// Her own login is no session of an account: what is behind the chain is that she called.
+fn each_step_names_alice_who_came_in_as_herself(world: &mut World) -> Outcome {
+    let host = start(world)?;
+    let command = format!("su deployer -c \"{CHAIN}\"");
+    let ended = host.ssh("alice", "alice", &[&command])?.expect_ok()?;
+    require_eq("the end of the chain", ended.text(), "jenkins")?;
+    each_step_after(world, 0, "su", &[("key", ""), ("from", "")])?;
+    let first = Story::since(world, 0, "su").allowed(&[("account", "deployer")])?;
+    require_eq(&first.line, first.get("evidence"), "invoker")
+}
+
 /// A host whose stacks open no audit session: the openers among a process's ancestors are all there is.
 fn without_loginuid(world: &World) -> Outcome {
     for name in ["sshd", "cron", "login"] {
@@ -251,7 +269,7 @@ fn a_session_that_has_ended_hands_nobody_on(world: &mut World) -> Outcome {
     outside.run()?.expect_refused()?;
     Story::since(world, mark, "sudo").denied(&[("account", "jenkins"), ("reason", "no_origin")])?;
     no_decision_names(world, mark, "alice")?;
-    wait_until("an empty registry", std::time::Duration::from_secs(5), || {
+    wait_until("an empty registry", std::time::Duration::from_secs(30), || {
         crate::story::registry().ok().filter(Vec::is_empty).map(drop)
     })
 }

@@ -73,7 +73,7 @@ impl<'a> Story<'a> {
         let wanted = [&[("event", event)], &same[..], pairs].concat();
         let says =
             |line: &Value| wanted.iter().all(|(key, value)| text_of(line, long_key(key)) == unescaped(value));
-        wait_until(&format!("{wanted:?} in {TRAIL}"), Duration::from_secs(10), || {
+        wait_until(&format!("{wanted:?} in {TRAIL}"), Duration::from_secs(30), || {
             trail().ok()?.iter().any(says).then_some(())
         })
         .map_err(|why| Failure::new(format!("{why}\nin the log: {}\n{}", record.line, tail_of_trail())))
