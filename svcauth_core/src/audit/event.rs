@@ -41,19 +41,6 @@ pub enum Verdict {
     Deny,
 }
 
-/// What an alarm is about: the key `reason` of its record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AlarmKind {
-    /// An entry of the directory is not used.
-    RefusedEntry,
-    /// More entries are not used than are told one by one.
-    RefusedEntries,
-    /// The directory could not be read; the old generation stays.
-    RefreshFailed,
-    /// The directory no longer knows what it has told this host, and everything was read again.
-    ContinuityLost,
-}
-
 /// How loud a record is: the severities of RFC 5424, section 6.2.1, that svcauth uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -117,23 +104,6 @@ impl Event {
             Self::Credential => "432f45fd8f3a4216936194f1e14307b4",
             Self::Suppressed => "32589c00f1ad43a38d442dfecf589dda",
             Self::FileBegin => "48d11c5947b6403689bd8b7059d4dd65",
-        }
-    }
-}
-
-impl AlarmKind {
-    /// Every kind there is.
-    pub const ALL: &'static [Self] =
-        &[Self::RefusedEntry, Self::RefusedEntries, Self::RefreshFailed, Self::ContinuityLost];
-
-    /// The value of the key `reason`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RefusedEntry => "refused_entry",
-            Self::RefusedEntries => "refused_entries",
-            Self::RefreshFailed => "refresh_failed",
-            Self::ContinuityLost => "continuity_lost",
         }
     }
 }

@@ -6,6 +6,7 @@
 //! Every value may come from somebody hostile: a user name, a key id, a command. Whatever a value holds, a record is
 //! exactly one line, no control byte reaches it, and no value can pass for a field.
 
+mod alarm;
 pub mod chain;
 pub mod escape;
 mod event;
@@ -18,7 +19,8 @@ use std::borrow::Cow;
 use std::string::{String, ToString as _};
 use std::vec::Vec;
 
-pub use event::{AlarmKind, Event, Severity, Verdict};
+pub use alarm::AlarmKind;
+pub use event::{Event, Severity, Verdict};
 pub use line::{LINE_MAX, VALUE_MAX, capped};
 pub use time::{parse_rfc3339, rfc3339};
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 use svcauth_core::audit::chain::{Anchor, Head};
-use svcauth_core::audit::{Event, Record};
+use svcauth_core::audit::{AlarmKind, Event, Record};
 
 use super::crash;
 use super::own_file::{self, named};
@@ -74,7 +74,7 @@ impl AuditFile {
         let rotated = Rotated::of(&places.file);
         let opened = match own_file::open(&places.file) {
             Err(error) if is_obstacle(&places.file, &error) => {
-                found.push(("audit_file_replaced", named(&places.file)(error).to_string()));
+                found.push((AlarmKind::AuditFileReplaced, named(&places.file)(error).to_string()));
                 rotated.set_aside()?;
                 None
             }
@@ -243,7 +243,7 @@ pub(super) fn read_head(places: &Places, found: &mut Vec<Found>) -> io::Result<O
     let Some(text) = own_file::read(&path, HEAD_MAX).map_err(named(&path))? else { return Ok(None) };
     let head = text.parse().ok();
     if head.is_none() {
-        found.push(("audit_head_damaged", format!("{} cannot be understood", path.display())));
+        found.push((AlarmKind::AuditHeadDamaged, format!("{} cannot be understood", path.display())));
     }
     Ok(head)
 }
@@ -254,7 +254,7 @@ fn record_of(event: Event, found: Option<&Found>) -> Record {
     Record {
         event,
         time: Some(now.wall.saturating_mul(1_000_000)),
-        reason: found.map(|(reason, _)| (*reason).to_owned()),
+        reason: found.map(|(kind, _)| kind.as_str().to_owned()),
         detail: found.map(|(_, detail)| detail.clone()),
         host: svcauth_host::host_names::host_names().into_iter().next(),
         pid: Some(std::process::id()),

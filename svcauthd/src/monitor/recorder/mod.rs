@@ -26,7 +26,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use svcauth_core::audit::chain::Anchor;
-use svcauth_core::audit::{Event, Record};
+use svcauth_core::audit::{AlarmKind, Event, Record};
 use svcauth_core::config::Audit;
 use svcauth_host::clock::Clock;
 use svcauth_host::spool::drain::{Drain, RecorderLock};
@@ -175,7 +175,7 @@ impl Told<'_> {
             let record = Record {
                 event: Event::Alarm,
                 time: Some(Clock::now().wall.saturating_mul(1_000_000)),
-                reason: Some("audit_unwritable".to_owned()),
+                reason: Some(AlarmKind::AuditUnwritable.as_str().to_owned()),
                 detail: Some(why.to_owned()),
                 pid: Some(std::process::id()),
                 ..Record::default()

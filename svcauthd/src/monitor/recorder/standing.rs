@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 
+use svcauth_core::audit::AlarmKind;
 use svcauth_core::audit::chain::{Anchor, Fault, Head, LineHash, SEALED_MAX, Walk};
 
 /// What a walk through a file found.
@@ -31,7 +32,7 @@ pub(super) enum Standing {
 }
 
 /// Something that is not as it was left: the code of an alarm, and a sentence.
-pub(super) type Found = (&'static str, String);
+pub(super) type Found = (AlarmKind, String);
 
 /// Walks through the first `end` bytes of a file.
 pub(super) fn walk(file: &File, end: u64, head: Option<Head>) -> io::Result<Walked> {
@@ -74,20 +75,20 @@ pub(super) fn of_file(walked: &Walked, head: Option<Head>, found: &mut Vec<Found
     let last = walked.last.unwrap_or_default();
     if walked.at_head.is_some_and(|hash| hash != known.hash) {
         found.push((
-            "audit_file_rewritten",
+            AlarmKind::AuditFileRewritten,
             format!("record {} of the audit file is another than the one that was written", known.seq),
         ));
         return Standing::Anew(known);
     }
     if let Some((line, fault)) = walked.fault {
         let is_tail = last.seq >= known.seq;
-        let code = if is_tail { "audit_file_unfinished" } else { "audit_file_damaged" };
+        let code = if is_tail { AlarmKind::AuditFileUnfinished } else { AlarmKind::AuditFileDamaged };
         found.push((code, format!("line {line} of the audit file before this one: {fault}")));
         return Standing::Anew(if is_tail { last } else { known });
     }
     if last.seq < known.seq {
         let fault = Fault::Cut { from: last.seq + 1, to: known.seq };
-        found.push(("audit_file_cut", format!("the audit file before this one: {fault}")));
+        found.push((AlarmKind::AuditFileCut, format!("the audit file before this one: {fault}")));
         return Standing::Anew(known);
     }
     if walked.last.is_none() {
@@ -95,7 +96,10 @@ pub(super) fn of_file(walked: &Walked, head: Option<Head>, found: &mut Vec<Found
     }
     // Without a head, but with nothing in it: the daemon was stopped at its very first start.
     if head.is_none() && last.seq > 1 {
-        found.push(("audit_head_missing", format!("audit.head is missing; the audit file ends with {last}")));
+        found.push((
+            AlarmKind::AuditHeadMissing,
+            format!("audit.head is missing; the audit file ends with {last}"),
+        ));
     }
     Standing::Here(last)
 }
@@ -106,7 +110,7 @@ pub(super) fn without_file(head: Option<Head>, rotated: Option<Anchor>, found: &
     let Some(head) = head else {
         if rotated.is_some() {
             found.push((
-                "audit_head_missing",
+                AlarmKind::AuditHeadMissing,
                 format!("audit.head is missing; the files that are there end with {newest}"),
             ));
         }
@@ -117,7 +121,7 @@ pub(super) fn without_file(head: Option<Head>, rotated: Option<Anchor>, found: &
         return Standing::Anew(newest);
     }
     found.push((
-        "audit_file_missing",
+        AlarmKind::AuditFileMissing,
         format!("the audit file is missing; its last record was {}", head.last.seq),
     ));
     Standing::Anew(head.last)
@@ -125,7 +129,7 @@ pub(super) fn without_file(head: Option<Head>, rotated: Option<Anchor>, found: &
 
 #[cfg(test)]
 mod tests {
-    use super::{Anchor, Fault, Head, LineHash, Standing, Walked, of_file, without_file};
+    use super::{AlarmKind, Anchor, Fault, Head, LineHash, Standing, Walked, of_file, without_file};
 
     fn anchor(seq: u64) -> Anchor {
         Anchor { seq, ..format!("1:{}", "a".repeat(64)).parse().unwrap() }
@@ -147,33 +151,33 @@ mod tests {
             (walked(7), head(7), Standing::Here(anchor(7)), None),
             // Killed after the lines and before the head.
             (walked(9), head(7), Standing::Here(anchor(9)), None),
-            (walked(9), None, Standing::Here(anchor(9)), Some("audit_head_missing")),
-            (walked(5), head(7), Standing::Anew(anchor(7)), Some("audit_file_cut")),
-            (Walked::default(), head(7), Standing::Anew(anchor(7)), Some("audit_file_cut")),
+            (walked(9), None, Standing::Here(anchor(9)), Some(AlarmKind::AuditHeadMissing)),
+            (walked(5), head(7), Standing::Anew(anchor(7)), Some(AlarmKind::AuditFileCut)),
+            (Walked::default(), head(7), Standing::Anew(anchor(7)), Some(AlarmKind::AuditFileCut)),
             (Walked::default(), None, Standing::Anew(Anchor::default()), None),
             (
                 Walked { fault: cut(8), ..walked(7) },
                 head(7),
                 Standing::Anew(anchor(7)),
-                Some("audit_file_unfinished"),
+                Some(AlarmKind::AuditFileUnfinished),
             ),
             (
                 Walked { fault: cut(10), ..walked(9) },
                 head(7),
                 Standing::Anew(anchor(9)),
-                Some("audit_file_unfinished"),
+                Some(AlarmKind::AuditFileUnfinished),
             ),
             (
                 Walked { fault: Some((3, Fault::Edited)), ..walked(2) },
                 head(7),
                 Standing::Anew(anchor(7)),
-                Some("audit_file_damaged"),
+                Some(AlarmKind::AuditFileDamaged),
             ),
             (
                 Walked { at_head: other, ..walked(7) },
                 head(7),
                 Standing::Anew(anchor(7)),
-                Some("audit_file_rewritten"),
+                Some(AlarmKind::AuditFileRewritten),
             ),
         ];
         for (walked, head, standing, code) in rows {
@@ -189,9 +193,9 @@ mod tests {
             (None, None, Anchor::default(), None),
             (head(7), Some(anchor(7)), anchor(7), None),
             (head(7), Some(anchor(8)), anchor(8), None),
-            (head(7), Some(anchor(4)), anchor(7), Some("audit_file_missing")),
-            (head(7), None, anchor(7), Some("audit_file_missing")),
-            (None, Some(anchor(4)), anchor(4), Some("audit_head_missing")),
+            (head(7), Some(anchor(4)), anchor(7), Some(AlarmKind::AuditFileMissing)),
+            (head(7), None, anchor(7), Some(AlarmKind::AuditFileMissing)),
+            (None, Some(anchor(4)), anchor(4), Some(AlarmKind::AuditHeadMissing)),
         ];
         for (head, rotated, behind, code) in rows {
             let mut found = Vec::new();

@@ -4,7 +4,7 @@ use std::io;
 
 use svcauth_core::audit::chain::Anchor;
 use svcauth_core::audit::escape::bytes_for_terminal;
-use svcauth_core::audit::{Event, Record};
+use svcauth_core::audit::{AlarmKind, Event, Record};
 use svcauth_host::clock::Clock;
 use svcauth_host::host_names::host_names;
 use svcauth_host::spool::REFUSALS_MAX;
@@ -124,24 +124,24 @@ impl Haul {
         let (sample, count) = std::mem::take(&mut self.torn);
         if let Some(sample) = sample.first() {
             let detail = format!("{count} lines of the spool are no records, the first: {sample}");
-            self.alarm("audit_spool_damaged", detail);
+            self.alarm(AlarmKind::AuditSpoolDamaged, detail);
         }
         if !strange.is_empty() {
             let detail = format!("was not what only root can write, and is removed: {}", strange.join(", "));
-            self.alarm("audit_spool_replaced", detail);
+            self.alarm(AlarmKind::AuditSpoolReplaced, detail);
         }
         let is_full = held >= REFUSALS_MAX;
         if is_full && !*was_full {
             let detail = format!("the spool held {held} bytes: refusals may be missing from now on");
-            self.alarm("audit_spool_full", detail);
+            self.alarm(AlarmKind::AuditSpoolFull, detail);
         }
         *was_full = is_full;
     }
 
-    fn alarm(&mut self, reason: &str, detail: String) {
+    fn alarm(&mut self, kind: AlarmKind, detail: String) {
         let record = Record {
             event: Event::Alarm,
-            reason: Some(reason.to_owned()),
+            reason: Some(kind.as_str().to_owned()),
             detail: Some(detail),
             ..Record::default()
         };

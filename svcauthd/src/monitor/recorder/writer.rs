@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use svcauth_core::audit::Record;
 use svcauth_core::audit::chain::{Head, Sealed};
+use svcauth_core::audit::{AlarmKind, Record};
 use svcauth_core::config::Audit;
 use svcauth_host::audit_log::{self, Sinks};
 use svcauth_host::clock::Clock;
@@ -108,17 +108,17 @@ impl Writer {
 
     fn load(&self) -> Progress {
         Progress::load(&self.run_dir, STATE).unwrap_or_else(|why| {
-            self.raise(false, "recorder_state_damaged", why);
+            self.raise(false, AlarmKind::RecorderStateDamaged, why);
             Progress::default()
         })
     }
 
     /// An alarm of the file. In a new file it stands already.
-    fn raise(&self, is_new: bool, reason: &str, detail: String) {
+    fn raise(&self, is_new: bool, kind: AlarmKind, detail: String) {
         let record = Record {
             event: svcauth_core::audit::Event::Alarm,
             time: Some(Clock::now().wall.saturating_mul(1_000_000)),
-            reason: Some(reason.to_owned()),
+            reason: Some(kind.as_str().to_owned()),
             detail: Some(detail),
             pid: Some(std::process::id()),
             ..Record::default()
