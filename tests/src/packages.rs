@@ -33,6 +33,7 @@ pub const NEEDED: &[&str] = &[
     "libpam0g-dev",
     "libssl-dev",
     "pkg-config",
+    "python3-jsonschema",
 ];
 
 /// sssd, which a world installs for itself ([`install_here`]): on the machine it would change PAM and the name service.

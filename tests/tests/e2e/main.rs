@@ -8,6 +8,7 @@ mod ad_changes;
 mod ad_kerberos;
 mod audit_file;
 mod audit_log;
+mod audit_schema;
 mod broken_host;
 mod browser;
 mod certificates;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         damage::CASES,
         cli::CASES,
         audit_log::CASES,
+        audit_schema::CASES,
         injection::CASES,
         metrics::CASES,
         ad::CASES,
