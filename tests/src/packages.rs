@@ -23,6 +23,7 @@ pub const NEEDED: &[&str] = &[
     "cron",
     "at",
     "sudo",
+    "systemd",
     "login",
     "util-linux",
     "rsyslog",

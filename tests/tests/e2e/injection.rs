@@ -1,12 +1,15 @@
 //! Text of others, through a real sshd and from a real directory, is one escaped record in every sink and on every screen.
 
 use std::fs;
+use std::time::Duration;
 
 use svcauth_tests::cases;
 use svcauth_tests::directory::group_dn;
 use svcauth_tests::failure::{Outcome, require, require_contains, require_eq, require_lacks};
 use svcauth_tests::keys::{Key, Statement};
+use svcauth_tests::program::{Ended, wait_until};
 use svcauth_tests::site::{LDIF, svcauth, text_at};
+use svcauth_tests::sshd::client;
 use svcauth_tests::trail::{deceptive, entries, on_a_terminal, wait_for};
 use svcauth_tests::world::World;
 
@@ -108,6 +111,13 @@ const SCREENS: &[&[&str]] = &[
     &["explain", "carol", "deployer"],
     &["explain", "carol", "deployer", "--json"],
     &["explain", "bob", ODD],
+    &["who"],
+    &["who", "--json"],
+    &["who", ODD],
+    &["report", "access"],
+    &["report", "access", "--account", ODD],
+    &["report", "access", "--format", "csv"],
+    &["report", "keys"],
     &["roles"],
     &["roles", "--json"],
     &["roles", "approve", ODD],
@@ -136,10 +146,16 @@ fn text_of_the_directory_is_escaped_on_every_screen(world: &mut World) -> Outcom
     let detail = gecos.map_or("", |alarm| text_at(alarm, "/detail"));
     // The byte that is no text is kept as \xff.
     require_contains("the alarm", detail, "\"a\u{1b}[2J\na\u{9b}\u{202e}\\xff\"")?;
-    host.ssh("bob", "deployer", &["true"])?.expect_ok()?;
+    // A process that calls itself so.
+    let command = "exec -a \"$(printf 'p\\033[2J\\nq\\342\\200\\256\\377')\" sleep 60";
+    let _odd = client(&[], "deployer", host.key("bob")?, &[command]).start(world.log_file("odd.out")?)?;
+    let shown =
+        |ended: Outcome<Ended>| ended.ok().filter(|it| it.stdout.contains("p\\x1b[2J\\x0aq\\u{202e}"));
+    wait_until("the process in svcauth who", Duration::from_secs(10), || shown(svcauth(&["who"])))?;
     for args in SCREENS {
         for shown in [svcauth(args)?, on_a_terminal(args)?] {
-            let said = format!("{}{}", shown.stdout, shown.stderr);
+            // CSV has the line ends of RFC 4180.
+            let said = format!("{}{}", shown.stdout, shown.stderr).replace("\r\n", "\n");
             require_eq(&format!("what would drive a terminal in {args:?}"), &deceptive(&said), &None)?;
             let forged = said.lines().any(|line| line == "svcauth: all is well");
             require(!forged, || format!("a line of an argument's own: {said}"))?;

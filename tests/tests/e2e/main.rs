@@ -21,6 +21,7 @@ mod host;
 mod hostile;
 mod injection;
 mod jobs;
+mod journal;
 mod kerberos;
 mod login;
 mod methods;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         audit_log::CASES,
         audit_schema::CASES,
         injection::CASES,
+        journal::CASES,
         metrics::CASES,
         ad::CASES,
         ad_kerberos::CASES,
