@@ -74,7 +74,7 @@ fn text(text: &str) -> Vec<u8> {
 }
 
 fn keys(corpus: &Corpus, fixtures: &Path) -> io::Result<()> {
-    let mut all = String::new();
+    let (mut all, mut file_of_keys) = (String::new(), String::from("# comment\n\nno key\n"));
     for entry in fs::read_dir(fixtures)? {
         let path = entry?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".pub")) else {
@@ -85,6 +85,11 @@ fn keys(corpus: &Corpus, fixtures: &Path) -> io::Result<()> {
         corpus.seed("certificate", name, &STANDARD.decode(words[1]).map_err(io::Error::other)?)?;
         let line = format!("publickey {}\n", words.join(" "));
         corpus.seed("auth_info", name, line.as_bytes())?;
+        let own =
+            format!("no-pty,command=\"echo \\\"hi, cert-authority\\\"\" {} a comment\n", words.join(" "));
+        corpus.seed("authorized_keys", name, own.as_bytes())?;
+        file_of_keys +=
+            &format!("cert-authority,principals=\"a,b\" {}\n{}\r\n", words.join(" "), words.join("\t"));
         if matches!(name, "key_ed25519" | "plain-cert") {
             corpus.seed("certificate", &format!("{name}-text"), words.join(" ").as_bytes())?;
             all += &line;
@@ -93,6 +98,7 @@ fn keys(corpus: &Corpus, fixtures: &Path) -> io::Result<()> {
             all += &line.replace('\n', " signature count = 7\n");
         }
     }
+    corpus.seed("authorized_keys", "file", file_of_keys.as_bytes())?;
     all += "gssapi-with-mic bob@EXAMPLE.COM\nkeyboard-interactive/pam\npassword\n";
     corpus.seed("auth_info", "several-methods", all.as_bytes())
 }

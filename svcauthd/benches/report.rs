@@ -1,6 +1,6 @@
 //! What reports cost: 100,000 accounts and 20,000 people, each account with a role of its own, and some roles for many.
 //!
-//! `cargo bench -p svcauthd --bench report -- page FILE` writes a page as a site of some dozens would see it.
+//! `cargo bench -p svcauthd --bench report -- page FILE` (or `keys FILE`) writes a page as a site of some dozens would see it.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -12,12 +12,17 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use svcauth_core::id::IdRange;
+use svcauth_core::origin::Fingerprint;
 use svcauth_core::policy::{
     AccessRule, Account, Age, AuditMode, Held, Need, Pattern, Person, Policy, Role, RoleRef, Roles,
 };
+use svcauth_core::snapshot::access::KnownPerson;
 use svcauthd::report::about::About;
 use svcauthd::report::access::{Here, Inventory, Service, Which, Wish};
+use svcauthd::report::keys::{KeyState, Keys, LocalKey, UnreadFile};
+use svcauthd::report::usage::Usage;
 use svcauthd::report::{access_rows, csv, html};
+use svcauthd::trail::Entry;
 
 struct Site {
     policy: Policy,
@@ -31,6 +36,10 @@ fn main() {
         ["page", file, ..] => ask(&dozens(), |inventory| {
             let mut file = std::fs::File::create(file).unwrap();
             html::access::write(&mut file, &about(), inventory, Wish::default()).unwrap();
+        }),
+        ["keys", file, ..] => ask(&dozens(), |inventory| {
+            let mut file = std::fs::File::create(file).unwrap();
+            keys_page(&mut file, inventory).unwrap();
         }),
         _ => {
             for (accounts, people) in [(1000, 200), (10_000, 2000), (100_000, 20_000)] {
@@ -64,7 +73,7 @@ fn measure(site: &Site) {
         );
         println!(
             "  html       {}",
-            timed(|out| html::access::write(out, &about(), inventory, Wish::default()))
+            timed(|out| html::access::write(out, &about(), inventory, Wish::default()).map(drop))
         );
         let wish = Wish { account: Some("svc000007"), ..Wish::default() };
         println!("  one of all {}", timed(|out| access_rows::json(out, &about(), inventory, wish)));
@@ -215,6 +224,57 @@ const WAYS: [(&str, u32, &[&str]); 20] = [
     ("sven", 3, &["payments-oncall"]),
     ("tariq", 0, &["contractors-2026", "team-web", "web-deploy"]),
 ];
+
+/// Some keys in homes, and half a year of use.
+fn keys_page(out: &mut dyn Write, inventory: &Inventory<'_>) -> io::Result<()> {
+    let now = 1_800_000_000;
+    let mut usage = Usage::default();
+    let mut known = Vec::new();
+    for (place, person) in (0_u64..).zip(inventory.people()) {
+        let key = Fingerprint::of(person.login.as_bytes());
+        let entry = Entry {
+            time: Some((now - 86_400 * (180 - 7 * place)) * 1_000_000),
+            event: "decision".to_owned(),
+            decision: Some(if place % 3 == 0 { "deny" } else { "allow" }.to_owned()),
+            account: Some("deployer".to_owned()),
+            origin: Some(person.login.clone()),
+            key_fingerprint: Some(key.to_string()),
+            ..Entry::default()
+        };
+        usage.add(&entry);
+        known.push(KnownPerson { person: (*person).clone(), keys: vec![key], principals: Vec::new() });
+    }
+    let local = local_keys(inventory);
+    let (account, file) = ("jenkins".to_owned(), "/home/jenkins/.ssh/authorized_keys".to_owned());
+    let unread = vec![UnreadFile { account, file, why: "a symbolic link, not followed".to_owned() }];
+    let (people, usage) = (&known, &usage);
+    let keys = Keys { local, unread, inventory, people, usage, unreadable_lines: 0, days: 90, now };
+    html::keys::write(out, &about(), &keys)
+}
+
+fn local_keys(inventory: &Inventory<'_>) -> Vec<LocalKey> {
+    let states = [
+        KeyState::Owned,
+        KeyState::Nobody,
+        KeyState::NoAccess,
+        KeyState::Authority,
+        KeyState::TrustedAuthority,
+    ];
+    let mut local = Vec::new();
+    for (line, (state, account)) in (1..).zip(states.into_iter().zip(inventory.accounts())) {
+        let has_owner = matches!(state, KeyState::Owned | KeyState::NoAccess);
+        local.push(LocalKey {
+            account: account.name.clone(),
+            file: format!("/home/{}/.ssh/authorized_keys", account.name),
+            line,
+            key_type: "ssh-ed25519".to_owned(),
+            fingerprint: Fingerprint::of(account.name.as_bytes()).to_string(),
+            state,
+            owner: has_owner.then(|| "erik".to_owned()),
+        });
+    }
+    local
+}
 
 /// Who may become what in a small company.
 fn dozens() -> Site {

@@ -6,14 +6,18 @@ mod keys;
 mod output;
 mod sshd_config;
 
+use std::collections::BTreeSet;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use svcauth_core::audit::escape::for_terminal;
 use svcauth_core::policy::{Age, Policy};
 use svcauth_core::snapshot::access::AccessSnapshot;
 use svcauth_host::clock::Clock;
 use svcauth_host::confirmed;
 use svcauth_host::host_names::host_names;
+use svcauth_host::sessions::{Registry, SessionOrigin};
 use svcauth_host::snapshot_file::SnapshotFile;
 
 use super::Done;
@@ -92,6 +96,11 @@ pub(super) fn run(report: &Report) -> Done {
     }
 }
 
+/// A sentence that belongs to no row, on standard error. That nobody takes it is no reason to give no report.
+fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "svcauth: {}", for_terminal(text));
+}
+
 /// When, where and of what data a report is made.
 struct Moment {
     hosts: Vec<String>,
@@ -122,20 +131,37 @@ impl Moment {
             age_seconds: self.age.0,
             stale: self.age.0.is_none_or(|age| age >= policy.max_stale),
             made: timestamp(self.clock.wall),
-            made_by: made_by(),
+            made_by: made_by(&self.clock),
             ..About::default()
         }
     }
 }
 
-/// The user, and the one whom the kernel remembers from the login.
-fn made_by() -> String {
+/// The user; the person behind the session, where svcauth knows them; else the user whom the kernel remembers from the login.
+fn made_by(clock: &Clock) -> String {
     let user = name_of(nix::unistd::getuid().as_raw());
+    if let Some(person) = person_behind(clock) {
+        return format!("{user}, in a session of {person}");
+    }
     let login = std::fs::read_to_string("/proc/self/loginuid").ok().and_then(|text| text.trim().parse().ok());
     match login.filter(|uid| *uid != u32::MAX).map(name_of) {
         Some(login) if login != user => format!("{user}, logged in as {login}"),
         _ => user,
     }
+}
+
+/// The one person who is behind all sessions of managed accounts that we are part of.
+fn person_behind(clock: &Clock) -> Option<String> {
+    let sessions = Registry::open().ok()?.around_caller(clock.boot_id.as_deref()?).ok()?;
+    let people: BTreeSet<String> = sessions
+        .into_iter()
+        .filter_map(|session| match session.origin {
+            SessionOrigin::Person(login) => Some(login),
+            _ => None,
+        })
+        .collect();
+    let mut people = people.into_iter();
+    people.next().filter(|_| people.next().is_none())
 }
 
 fn name_of(uid: u32) -> String {

@@ -25,6 +25,8 @@ cases!("reports":
     files_that_depend_on_the_account_are_those_that_sshd_reads_for_it,
     a_report_in_a_file_is_for_root_alone_and_goes_through_no_link,
     a_report_about_nobody_is_a_usage_error,
+    the_person_behind_a_session_is_who_made_the_report,
+    keys_of_a_managed_local_account_are_looked_for_in_its_own_home,
 );
 
 const TRAIL: &str = "/var/log/svcauth/audit.jsonl";
@@ -321,4 +323,32 @@ fn a_report_about_nobody_is_a_usage_error(world: &mut World) -> Outcome {
     }
     let failed = Failure::new("a stale snapshot gives access to nobody");
     require(made(&["access"], "json")?.stdout.contains("\"stale\":false"), || failed.to_string())
+}
+
+fn the_person_behind_a_session_is_who_made_the_report(world: &mut World) -> Outcome {
+    let host = plan(world)?.start(world)?;
+    let made_by = |ended: &Ended| {
+        let report: Value = serde_json::from_str(&ended.stdout).doing(ended.report())?;
+        Outcome::Ok(text_at(&report, "/made_by").to_owned())
+    };
+    require_eq("who makes one as root", &made_by(&made(&["access"], "json")?)?, &"root".to_owned())?;
+    let command = ["sudo", "-n", "svcauth", "report", "access", "--format", "json"];
+    let ended = host.ssh("bob", "deployer", &command)?.expect_ok()?;
+    require_eq("who makes one as deployer", made_by(&ended)?.as_str(), "root, in a session of bob")
+}
+
+fn keys_of_a_managed_local_account_are_looked_for_in_its_own_home(world: &mut World) -> Outcome {
+    let mut plan = plan(world)?;
+    plan.site
+        .configure("id_range = \"7000-7999\"", "id_range = \"7000-7999\"\nlocal_accounts = [\"local\"]")?;
+    plan.sshd_line("AuthorizedKeysFile %h/.ssh/authorized_keys /etc/ssh/keys/%u");
+    let host = plan.start(world)?;
+    let line = format!("{}\n", host.key("bob")?.public());
+    world.write("/home/local/.ssh/authorized_keys", 0o600, line)?;
+    let report: Value = serde_json::from_str(&made(&["keys"], "json")?.stdout).doing("the report")?;
+    let is_it = |row: &&Value| text_at(row, "/file") == "/home/local/.ssh/authorized_keys";
+    let row = list_at(&report, "/local_keys").iter().find(is_it).cloned().unwrap_or_default();
+    require_eq("whose it is", &(text_at(&row, "/account"), text_at(&row, "/owner")), &("local", "bob"))?;
+    // No rule is about it.
+    require_eq("what it is", text_at(&row, "/state"), "no_access")
 }

@@ -8,13 +8,16 @@ use svcauth_core::snapshot::access::{AccessSnapshot, KnownPerson};
 use svcauth_host::snapshot_file::SnapshotFile;
 
 use super::output::{Columns, Out};
-use super::{AccessArgs, Format, Moment};
+use super::{AccessArgs, Format, Moment, note};
 use crate::cli::Done;
 use crate::cli::output::Failure;
 use crate::cli::snapshot::{self, damaged};
 use crate::report::access::{Here, Inventory, Service, Which, Wish};
 use crate::report::{access_rows, csv, html};
 use crate::state::is_tombstone;
+
+/// Rows beyond which a browser takes many seconds to open a page.
+const ROWS_OF_A_BROWSER: u64 = 50_000;
 
 pub(super) fn run(args: &AccessArgs) -> Done {
     let snapshot = snapshot::open()?;
@@ -40,7 +43,13 @@ pub(super) fn run(args: &AccessArgs) -> Done {
         Format::Table => table(&mut out, &inventory, wish, args),
         Format::Csv => as_csv(&mut out, &inventory, wish, args),
         Format::Json => access_rows::json(&mut out, &about, &inventory, wish),
-        Format::Html => html::access::write(&mut out, &about, &inventory, wish),
+        Format::Html => html::access::write(&mut out, &about, &inventory, wish).map(|rows| {
+            if rows > ROWS_OF_A_BROWSER {
+                note(&format!(
+                    "{rows} rows are more than most browsers show; use --account, or --format csv"
+                ));
+            }
+        }),
     };
     out.finish(written)?;
     Ok(ExitCode::SUCCESS)

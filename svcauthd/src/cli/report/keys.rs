@@ -15,7 +15,7 @@ use svcauth_host::snapshot_file::{SnapshotFile, open_accounts};
 use super::key_file::{Contents, read};
 use super::output::{Columns, Out};
 use super::sshd_config::KeyFiles;
-use super::{Format, KeysArgs, Moment};
+use super::{Format, KeysArgs, Moment, note};
 use crate::cli::Done;
 use crate::cli::output::Failure;
 use crate::cli::snapshot::{self, damaged};
@@ -53,7 +53,7 @@ pub(super) fn run(args: &KeysArgs) -> Done {
         days: args.unused,
         now: moment.now,
     };
-    found.files.trouble.iter().try_for_each(|why| note(&format!("{why}; took sshd's default files")))?;
+    found.files.trouble.iter().for_each(|why| note(&format!("{why}; took sshd's default files")));
     let mut out = Out::open(args.to.output.as_deref())?;
     let written = match args.to.format {
         Format::Table => table(&mut out, &keys),
@@ -78,14 +78,8 @@ fn usage() -> Result<(Usage, u64), Failure> {
     Ok((usage, unreadable))
 }
 
-/// A sentence that belongs to no row, for who reads a table.
-fn note(text: &str) -> Result<(), Failure> {
-    let text = svcauth_core::audit::escape::for_terminal(text);
-    writeln!(io::stderr(), "svcauth: {text}")
-        .map_err(|error| Failure::new(format!("standard error: {error}")))
-}
-
-fn covered(keys: &Keys<'_>) -> io::Result<()> {
+/// Says what "never" means in a table.
+fn covered(keys: &Keys<'_>) {
     let covered = keys.covered();
     let text = match &covered.since {
         None => format!("{} has no records: nothing is said about use", paths::AUDIT_FILE),
@@ -100,13 +94,11 @@ fn covered(keys: &Keys<'_>) -> io::Result<()> {
             )
         }
     };
-    // A note that nobody takes is no reason to give no report.
-    let _ = note(&text);
-    Ok(())
+    note(&text);
 }
 
 fn table(out: &mut Out, keys: &Keys<'_>) -> io::Result<()> {
-    covered(keys)?;
+    covered(keys);
     let mut columns = Columns::new(&keys_rows::HEAD);
     if out.is_terminal() {
         keys_rows::rows(keys, &mut |cells| {
@@ -119,7 +111,7 @@ fn table(out: &mut Out, keys: &Keys<'_>) -> io::Result<()> {
 }
 
 fn as_csv(out: &mut dyn Write, keys: &Keys<'_>) -> io::Result<()> {
-    covered(keys)?;
+    covered(keys);
     let head = keys_rows::HEAD.map(str::to_ascii_lowercase);
     csv::line(out, head.iter().map(String::as_str))?;
     keys_rows::rows(keys, &mut |cells| csv::line(out, cells.iter().map(String::as_str)))

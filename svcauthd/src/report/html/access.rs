@@ -13,7 +13,7 @@ const TICKS_MAX: u64 = 2000;
 /// Accounts that nobody may use, of which the names are shown.
 const NAMES_MAX: usize = 500;
 
-/// Writes the page. It goes through all access three times, and keeps none of it.
+/// Writes the page, and says how many rows it has. It goes through all access three times, and keeps none of it.
 ///
 /// # Errors
 /// As the writer.
@@ -22,7 +22,7 @@ pub fn write(
     about: &About,
     inventory: &Inventory<'_>,
     wish: Wish<'_>,
-) -> io::Result<()> {
+) -> io::Result<u64> {
     let mut summary = Summary::default();
     let mut rows = 0;
     for which in [Which::Access, Which::Suspended] {
@@ -43,7 +43,8 @@ pub fn write(
     unusable(out, inventory, wish, &summary)?;
     notes(out, about)?;
     sign_off(out)?;
-    end(out)
+    end(out)?;
+    Ok(rows)
 }
 
 /// How a reviewer marks a row.
