@@ -156,6 +156,7 @@ fn options_choose_records_and_a_pipe_gets_tabs() {
 #[test]
 fn json_is_the_line_of_the_file() {
     let trail = story();
+    trail.append(line(5, &Record { origin: Some("zo\u{eb} \u{6f22}\u{202e}\u{1b}".into()), ..record(4) }));
     let whole = fs::read_to_string(&trail.0).unwrap();
     assert_eq!(text(&trail.log(&["--json"]).stdout), whole);
     let third = whole.lines().nth(2).unwrap();

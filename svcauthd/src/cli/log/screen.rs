@@ -58,7 +58,11 @@ impl Screen {
     pub(super) fn record(&mut self, entry: &Entry, line: &Line) -> io::Result<()> {
         match self.style {
             Style::Json => {
-                // A record that the daemon wrote has nothing that this changes.
+                if line.bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+                    self.out.write_all(&line.bytes)?;
+                    return self.out.write_all(b"\n");
+                }
+                // Letters of other scripts; a record that the daemon wrote has nothing that this changes.
                 let text = only_visible(&String::from_utf8_lossy(&line.bytes));
                 writeln!(self.out, "{text}")
             }
