@@ -206,6 +206,9 @@ fn escape(value: &str) -> String {
 }
 
 fn unescape(text: &str) -> Result<String, Unreadable> {
+    if !text.contains('\\') {
+        return Ok(text.to_owned());
+    }
     let mut parts = text.split('\\');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {

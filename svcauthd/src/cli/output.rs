@@ -64,6 +64,9 @@ pub(super) fn json<T: Serialize>(value: &T) -> io::Result<()> {
 /// The same JSON without a character that a terminal would obey or hide. serde_json escapes the controls of ASCII only;
 /// the others can stand nowhere but in strings, where an escape means the same.
 pub(crate) fn only_visible(json: &str) -> String {
+    if json.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return json.to_owned();
+    }
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if is_deceptive(c) {

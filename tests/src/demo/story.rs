@@ -1,12 +1,13 @@
 //! What the demo shows, in order.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::daemon::Daemon;
 use crate::directory::{Schema, group_dn, person_dn};
 use crate::failure::Outcome;
 use crate::keys::Key;
-use crate::program::{Ended, Program};
+use crate::program::{Ended, Program, wait_until};
 use crate::samba::{self, Samba};
 use crate::site::Site;
 use crate::slapd::Slapd;
@@ -86,6 +87,7 @@ fn start_sshd(world: &World, tale: &mut Tale, keys: &Keys) -> Outcome<Sshd> {
 fn main_job(world: &World, tale: &mut Tale, keys: &Keys) -> Outcome {
     the_account_is_there(tale)?;
     bob_is_in(world, tale, keys)?;
+    the_process_is_bobs(world, tale, keys)?;
     carol_is_out(world, tale, keys)?;
     the_reason_is_known(tale)
 }
@@ -121,8 +123,26 @@ fn bob_is_in(world: &World, tale: &mut Tale, keys: &Keys) -> Outcome {
     tale.check("the log names bob, his key and the role that let him in", record.get("role") == "application")
 }
 
+fn the_process_is_bobs(world: &World, tale: &mut Tale, keys: &Keys) -> Outcome {
+    tale.part("4. bob leaves a job behind and logs out: it runs as deployer, and it is still bob's");
+    let job = "setsid sleep 600 </dev/null >/dev/null 2>&1 &";
+    let ended = ssh(tale, "bob", &keys.bob, &[job])?;
+    tale.check("bob has logged out", ended.ok())?;
+    world.log().wait_for(0, "end", &[("account", "deployer"), ("origin", "bob")])?;
+    let who = wait_until("the job", Duration::from_secs(10), || {
+        Program::new("svcauth").arg("who").run().ok().filter(|who| who.stdout.contains("sleep 600"))
+    })?;
+    drop(who);
+    let who = tale.types("svcauth who")?;
+    let line = who.stdout.lines().find(|line| line.ends_with("sleep 600")).unwrap_or_default();
+    tale.check(
+        "svcauth who names bob, who is not there any more",
+        line.contains("\tdeployer\tbob\tpublickey\t"),
+    )
+}
+
 fn carol_is_out(world: &World, tale: &mut Tale, keys: &Keys) -> Outcome {
-    tale.part("4. carol is not, and a key that sshd accepts does not help her");
+    tale.part("5. carol is not, and a key that sshd accepts does not help her");
     let (mark, marker) = (world.log().mark(), "/home/deployer/carol-was-here");
     let ended = ssh(tale, "carol", &keys.carol, &["touch", marker])?;
     tale.check("carol is refused", !ended.ok())?;
@@ -136,7 +156,7 @@ fn carol_is_out(world: &World, tale: &mut Tale, keys: &Keys) -> Outcome {
 }
 
 fn the_reason_is_known(tale: &mut Tale) -> Outcome {
-    tale.part("5. An administrator asks why");
+    tale.part("6. An administrator asks why");
     let ended = tale.types("svcauth explain carol deployer")?;
     tale.check("the answer is no", ended.code == 1)?;
     tale.check("it names the role that is missing", ended.stdout.contains("application"))
@@ -150,7 +170,7 @@ fn bob_leaves(
     modify: impl Fn(&str) -> Outcome,
     running: (&Daemon, &Sshd),
 ) -> Outcome {
-    tale.part("6. bob leaves the group: one change in the directory, nothing restarted, no file edited");
+    tale.part("7. bob leaves the group: one change in the directory, nothing restarted, no file edited");
     let pids = (running.0.pid(), running.1.pid());
     let change = format!("dn: {group}\nchangetype: modify\ndelete: member\nmember: {bob}\n");
     tale.remark("the administrator of the directory:");
