@@ -8,6 +8,7 @@ use std::{fs, io};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use svcauth_core::audit::chain::{Anchor, Head};
 use svcauth_fuzz::sample;
 use svcauthd::candidate::{AccountEntry, GroupEntry, Member, PersonEntry, Refusal};
 use svcauthd::control::Request;
@@ -25,6 +26,7 @@ fn main() -> io::Result<()> {
     frames(&corpus)?;
     messages(&corpus)?;
     servers(&corpus)?;
+    chain(&corpus)?;
     audit(&corpus)
 }
 
@@ -262,6 +264,20 @@ fn messages(corpus: &Corpus) -> io::Result<()> {
     corpus.seed("ber_guard", "content-sync", &[&[3, 255], &synced.concat()[..]].concat())?;
     corpus.seed("ber_guard", "nested", &[&[2, 7][..], &[0x30, 0x20].repeat(16)].concat())?;
     corpus.seed("ber_guard", "endless", &[2, 9, 0x30, 0x84, 0, 0xff, 0, 0])
+}
+
+/// A whole audit file, a head, and pieces that make a file.
+fn chain(corpus: &Corpus) -> io::Result<()> {
+    let (mut at, mut file) = (Anchor::default(), Vec::new());
+    at.begin(br#"{"event":"file_begin"}"#, &mut file);
+    at.seal(br#"{"event":"decision","account":"deployer"}"#, &mut file);
+    corpus.seed("chain", "file", &file)?;
+    corpus.seed("chain", "head", Head { last: at, first: 1 }.to_string().as_bytes())?;
+    corpus.seed(
+        "chain",
+        "pieces",
+        b"\x03\x01a\x02bc\x04\",\"h\x00\x05x\x1b[2J\x02\x00\x01\x00\x00\x40\x09\x00\x00\x00",
+    )
 }
 
 fn audit(corpus: &Corpus) -> io::Result<()> {
