@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::Value;
+use svcauth_core::audit::chain::Walk;
 use svcauth_core::audit::{AlarmKind, Event, Verdict};
 use svcauth_core::origin::Evidence;
 use svcauth_core::policy::Reason;
@@ -129,4 +130,16 @@ fn the_manual_explains_every_reason() {
         let row = format!("| `{}` | {} |", kind.as_str(), kind.sentence());
         assert!(manual.contains(&row), "{row}");
     }
+}
+
+#[test]
+fn the_examples_of_the_manual_are_a_file_that_verifies() {
+    let manual = document("audit.md");
+    let mut walk = Walk::new();
+    walk.begin_file();
+    let lines = || manual.lines().filter(|line| line.starts_with('{'));
+    for line in lines() {
+        assert!(walk.step(line.as_bytes()).is_ok(), "{line}");
+    }
+    assert_eq!((lines().count(), walk.last().unwrap().seq), (Event::ALL.len(), Event::ALL.len() as u64));
 }
