@@ -18,6 +18,8 @@ pub const ROLES: &str = "/var/lib/svcauth/roles";
 pub const SOCKET: &str = "/run/svcauth/svcauthd.sock";
 /// One file per session; mode 0700.
 pub const SESSIONS_DIR: &str = "/run/svcauth/sessions";
+/// What the daemon has said about which session that it ends; mode 0600.
+pub const REVOKED: &str = "/run/svcauth/revoked";
 /// Decisions that the daemon has not counted yet; mode 0600.
 pub const DECISIONS: &str = "/run/svcauth/decisions";
 /// The audit trail; mode 0600. Older files have `.1`, `.2` and so on behind the name.

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 /// Who may read a published file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
+    /// Root: mode 0600.
+    Root,
     /// Everybody: mode 0644.
     Everybody,
     /// Root and one group: mode 0640.
@@ -117,6 +119,7 @@ impl StateDir {
         }
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         let mode = match readers {
+            Readers::Root => 0o600,
             Readers::Everybody => 0o644,
             Readers::Owner => 0o600,
             Readers::Group(gid) => {

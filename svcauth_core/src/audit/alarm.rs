@@ -44,4 +44,7 @@ alarms! {
     AuditSpoolDamaged "audit_spool_damaged" "lines of the spool were no records"
     AuditSpoolReplaced "audit_spool_replaced" "what stood in place of the spool was not what only root can write, and is removed"
     RecorderStateDamaged "recorder_state_damaged" "the daemon no longer knows how far it has emptied the spool; records may be in the audit file twice"
+    RevokedSessionGoesOn "revoked_session_goes_on" "a session would not be opened again, and goes on because on_revoke is log"
+    RevokedSessionUnclear "revoked_session_unclear" "a session would not be opened again, and nothing that runs is certainly its own"
+    RevokedSessionSurvives "revoked_session_survives" "processes of a session that was ended have outlived SIGKILL"
 }

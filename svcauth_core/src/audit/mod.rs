@@ -90,7 +90,7 @@ pub struct Record {
     pub exit_status: Option<i32>,
     /// How long it took, in seconds.
     pub duration_seconds: Option<u64>,
-    /// How many records this one stands for.
+    /// How many records this one stands for; of a session that was ended, how many processes.
     pub count: Option<u64>,
     /// A sentence for the administrator, in alarms and the records of syncs.
     pub detail: Option<String>,

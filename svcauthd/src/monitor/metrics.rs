@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use svcauth_core::policy::Reason;
 use svcauth_host::clock::Clock;
 use svcauth_host::decisions::{Counter, Counts};
 
@@ -42,6 +43,7 @@ struct Numbers {
     whole: Durations,
     changes: Durations,
     failures: BTreeMap<FailureKind, u64>,
+    revoked: BTreeMap<Reason, u64>,
     traffic: Traffic,
     fetch: Duration,
     publish: Duration,
@@ -108,6 +110,11 @@ impl Metrics {
         self.note(|numbers| *numbers.failures.entry(failure.kind).or_default() += 1);
     }
 
+    /// A session is ended for this reason.
+    pub(super) fn revoked(&self, reason: Reason) {
+        self.note(|numbers| *numbers.revoked.entry(reason).or_default() += 1);
+    }
+
     /// The worker has asked the directory that much.
     pub(super) fn asked(&self, traffic: Traffic) {
         self.note(|numbers| {
@@ -171,6 +178,7 @@ fn text(facts: &Facts<'_>) -> String {
     about_the_snapshot(&mut to, facts);
     about_refreshes(&mut to, &facts.numbers);
     about_decisions(&mut to, facts.decisions);
+    about_sessions(&mut to, &facts.numbers);
     to.into_text()
 }
 
@@ -259,6 +267,15 @@ fn about_decisions(to: &mut Exposition, decisions: &Counts) {
     }
     let help = "How often so many decisions waited to be counted that some may be missing.";
     to.metric("svcauth_decision_overflows_total", Type::Counter, help).sample(&[], decisions.full);
+}
+
+/// As with decisions, what never happened has no series.
+fn about_sessions(to: &mut Exposition, numbers: &Numbers) {
+    let help = "Sessions that were ended because they would not be opened again, by why.";
+    let mut all = to.metric("svcauth_sessions_revoked_total", Type::Counter, help);
+    for (reason, count) in &numbers.revoked {
+        all.sample(&[("reason", reason.code())], count);
+    }
 }
 
 #[cfg(test)]

@@ -226,7 +226,7 @@ impl Monitor {
                     self.log.say(Level::Info, &what);
                     deeds::published(published.generation, &what);
                 }
-                self.revocation.review();
+                self.revocation.published();
                 self.sweeper.nudge();
                 Ok(published.generation)
             }
@@ -319,6 +319,7 @@ impl Monitor {
                 self.board.configured(&loaded.config);
                 self.publisher.configured(&loaded);
                 self.recorder.configured(loaded.config.audit);
+                self.revocation.configured(&loaded.config);
                 self.mirror.forget();
                 self.loaded = loaded;
             }

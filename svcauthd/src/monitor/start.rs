@@ -97,16 +97,31 @@ pub fn run() -> Result<(), StartError> {
         Server::bind(Path::new(paths::SOCKET)).map_err(|error| StartError::System(paths::SOCKET, error))?;
     let (server, own) =
         (Server { board: board.clone(), events: events.clone(), keys_uid: user.uid }, events.clone());
-    let recorder = StateDir::open(run_dir)
-        .and_then(|run_dir| Recorder::start(loaded.config.audit, run_dir, dir.clone(), board.clone()))
-        .map_err(|error| StartError::System("the recorder of audit records", error))?;
-    let last_words = recorder.clone();
+    let beside = Beside::start(&loaded, run_dir, &dir, &board)?;
+    let last_words = beside.recorder.clone();
     std::thread::spawn(move || server.run(&listener));
     std::thread::spawn(move || handle_signals(&signals, &events, &last_words));
-    let metrics = Metrics::start(&dir, &board);
     let publisher = Publisher::new(dir, Gid::from_raw(user.gid));
-    Monitor::new(loaded, Supervisor::new(user), publisher, board, metrics, own, recorder).start(&inbox);
+    Monitor::new(loaded, Supervisor::new(user), publisher, board, own, beside).start(&inbox);
     Ok(())
+}
+
+/// What runs beside the monitor's own thread, each in one of its own.
+struct Beside {
+    recorder: Recorder,
+    metrics: Metrics,
+    revocation: Revocation,
+}
+
+impl Beside {
+    fn start(loaded: &Loaded, run_dir: &Path, dir: &StateDir, board: &Board) -> Result<Self, StartError> {
+        let run_dir = StateDir::open(run_dir).map_err(|error| StartError::System(RUN_DIR, error))?;
+        let recorder = Recorder::start(loaded.config.audit, run_dir.clone(), dir.clone(), board.clone())
+            .map_err(|error| StartError::System("the recorder of audit records", error))?;
+        let metrics = Metrics::start(dir, board);
+        let revocation = Revocation::start(&loaded.config, run_dir, metrics.clone());
+        Ok(Self { recorder, metrics, revocation })
+    }
 }
 
 impl Monitor {
@@ -115,10 +130,10 @@ impl Monitor {
         supervisor: Supervisor,
         publisher: Publisher,
         board: Board,
-        metrics: Metrics,
         events: Sender<Event>,
-        recorder: Recorder,
+        beside: Beside,
     ) -> Self {
+        let Beside { recorder, metrics, revocation } = beside;
         Self {
             loaded,
             supervisor,
@@ -130,7 +145,7 @@ impl Monitor {
             metrics,
             log: Log::new(),
             seen: None,
-            revocation: Revocation::default(),
+            revocation,
             sweeper: Sweeper::start(),
             events,
             recorder,

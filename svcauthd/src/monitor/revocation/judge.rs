@@ -1,0 +1,174 @@
+//! Would this session be opened again? The same question that PAM asked, put to what is published now.
+
+use svcauth_core::policy::{Age, Circumstances, Decision, Origin, Person, Policy, Reason, Source, decide};
+use svcauth_core::snapshot::access::AccessSnapshot;
+use svcauth_core::snapshot::{Invalid, ReadAt};
+use svcauth_host::clock::Clock;
+use svcauth_host::host_names::host_names;
+use svcauth_host::sessions::{Session, SessionOrigin};
+
+/// What is published, ready to be asked about many sessions.
+pub(super) struct Judge<'a, R> {
+    snapshot: &'a AccessSnapshot<R>,
+    policy: Policy,
+    hosts: Vec<String>,
+    now: u64,
+}
+
+impl<'a, R: ReadAt> Judge<'a, R> {
+    pub(super) fn new(snapshot: &'a AccessSnapshot<R>, clock: &Clock) -> Result<Self, Invalid> {
+        let now = snapshot.header().not_before(clock.wall);
+        Ok(Self { snapshot, policy: snapshot.policy()?, hosts: host_names(), now })
+    }
+
+    /// The generation that decides.
+    pub(super) fn generation(&self) -> u64 {
+        self.snapshot.header().generation
+    }
+
+    /// Why a session would not be opened again; `None`: it would, or nobody asks, because it is root's.
+    pub(super) fn refusal(&self, session: &Session) -> Result<Option<Reason>, Invalid> {
+        let Some(account) = self.snapshot.account(&session.account)? else { return Ok(None) };
+        let person = match &session.origin {
+            SessionOrigin::Person(login) => {
+                let known = self.snapshot.person(login)?;
+                Some(known.map_or_else(|| Person::without_roles(login), |known| known.person))
+            }
+            // A job of the account itself goes on for as long as the account may have one.
+            SessionOrigin::Local(_) => None,
+            SessionOrigin::Root => return Ok(None),
+        };
+        let origin = person.as_ref().map_or(Origin::Local, Origin::Person);
+        let names: Vec<&str> = self.hosts.iter().map(String::as_str).collect();
+        let at = Circumstances {
+            service: Some(&session.service),
+            hosts: &names,
+            source: Source::of(&session.service, session.from.as_deref()),
+            now: self.now,
+            // The directory's silence is a reason to open no session, and none to end one. What it said before it fell
+            // silent counts: who was to expire today expires today.
+            age: Age(Some(0)),
+        };
+        match decide(&self.policy, &account, origin, &at).decision {
+            Decision::Allow => Ok(None),
+            Decision::Deny(reason) => Ok(Some(reason)),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use svcauth_core::id::IdRange;
+    use svcauth_core::policy::{
+        AccessRule, Account, AuditMode, Held, Need, Pattern, Policy, Role, RoleRef, Roles,
+    };
+    use svcauth_core::snapshot::Stamp;
+    use svcauth_core::snapshot::access::{AccessFile, AccessSnapshot};
+    use svcauth_host::sessions::Process;
+
+    use super::{Clock, Judge, Person, Reason, Session, SessionOrigin};
+
+    fn snapshot(people: &[Person]) -> Vec<u8> {
+        let id_range = IdRange::new(7000, 7999).unwrap();
+        let created = Clock::now().wall;
+        let stamp = Stamp { generation: 1, created, seed: [1, 2], id_range, counts: [1, 0, 2] };
+        let rule = AccessRule {
+            line: 1,
+            accounts: vec![Pattern::new("deployer")],
+            roles: Roles::Named(vec![RoleRef(0)]),
+            need: Need::Any,
+            services: vec!["sshd".to_owned()],
+            hosts: Vec::new(),
+            from: vec!["10.0.0.0/8".parse().unwrap()],
+        };
+        let policy = Policy {
+            roles: vec![Role { name: "application".to_owned(), id: Some("1".to_owned()), ..Role::default() }],
+            rules: vec![rule],
+            max_stale: 3600,
+            audit: AuditMode::Required,
+            trusted_ca: Vec::new(),
+            key_id: None,
+            id_range,
+            local_accounts: Vec::new(),
+        };
+        let mut file = AccessFile::new(stamp, &policy).unwrap();
+        let deployer = Account {
+            name: "deployer".to_owned(),
+            id: "1".to_owned(),
+            uid: Some(7001),
+            disabled: false,
+            expires: None,
+            locked_until: None,
+            hosts: None,
+            roles: Vec::new(),
+        };
+        file.account(&deployer).unwrap();
+        people.iter().for_each(|person| file.person(person, &[], &[]).unwrap());
+        file.finish().unwrap()
+    }
+
+    pub(crate) fn session(account: &str, origin: SessionOrigin, from: &str) -> Session {
+        Session {
+            id: "b-1-2".to_owned(),
+            boot_id: "boot".to_owned(),
+            audit_session: Some(7),
+            process: Process { pid: 1, start: 1 },
+            account: account.to_owned(),
+            uid: Some(7001),
+            origin,
+            evidence: None,
+            key_fingerprint: None,
+            cert_key_id: None,
+            cert_serial: None,
+            cert_ca: None,
+            principal: None,
+            first_evidence: None,
+            on_behalf_of: None,
+            service: "sshd".to_owned(),
+            from: Some(from.to_owned()),
+            tty: None,
+            chain: None,
+            since: 1,
+            since_boot: 1,
+            generation: Some(1),
+            ended: None,
+        }
+    }
+
+    #[test]
+    fn only_sessions_that_would_not_be_opened_again_are_ended() {
+        let bob = Person {
+            held: vec![Held { role: RoleRef(0), path: vec!["application".to_owned()] }],
+            ..Person::without_roles("bob")
+        };
+        let file = snapshot(&[bob, Person::without_roles("carol")]);
+        let snapshot = AccessSnapshot::open(file.as_slice(), file.len() as u64).unwrap();
+        let person = |login: &str| SessionOrigin::Person(login.to_owned());
+        for (session, reason) in [
+            (session("deployer", person("bob"), "10.1.2.3"), None),
+            (session("deployer", person("carol"), "10.1.2.3"), Some(Reason::NotInRole)),
+            (session("deployer", person("gone"), "10.1.2.3"), Some(Reason::NotInRole)),
+            (session("deployer", person("bob"), "192.0.2.1"), Some(Reason::SourceNotAllowed)),
+            (session("deployer", SessionOrigin::Root, "10.1.2.3"), None),
+            (session("local", person("carol"), "10.1.2.3"), None),
+        ] {
+            let judge = Judge::new(&snapshot, &Clock::now()).unwrap();
+            assert_eq!(judge.refusal(&session).unwrap(), reason, "{session:?}");
+        }
+    }
+    #[test]
+    fn a_directory_that_is_silent_ends_nobody_and_what_it_said_before_still_counts() {
+        let held = vec![Held { role: RoleRef(0), path: vec!["application".to_owned()] }];
+        let now = Clock::now();
+        let bob = Person { held, expires: Some(now.wall + 100_000), ..Person::without_roles("bob") };
+        let file = snapshot(&[bob]);
+        let snapshot = AccessSnapshot::open(file.as_slice(), file.len() as u64).unwrap();
+        let session = session("deployer", SessionOrigin::Person("bob".to_owned()), "10.1.2.3");
+        // Far beyond max_stale, and beyond his last day.
+        for (later, reason) in [(50_000, None), (200_000, Some(Reason::PersonExpired))] {
+            let clock = Clock { wall: now.wall + later, boottime: now.boottime + later, ..now.clone() };
+            let judge = Judge::new(&snapshot, &clock).unwrap();
+            assert_eq!(judge.refusal(&session).unwrap(), reason, "{later}");
+        }
+    }
+}
