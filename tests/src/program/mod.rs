@@ -171,9 +171,14 @@ impl Program {
     }
 
     /// Starts it in the background, output going to `log`; it is killed when the handle is dropped.
-    pub fn start(mut self, log: File) -> Outcome<Background> {
+    pub fn start(self, log: File) -> Outcome<Background> {
+        self.start_reading(Stdio::null(), log)
+    }
+
+    /// The same with something to read.
+    pub fn start_reading(mut self, input: impl Into<Stdio>, log: File) -> Outcome<Background> {
         let err = log.try_clone()?;
-        self.command.stdin(Stdio::null()).stdout(log).stderr(err);
+        self.command.stdin(input).stdout(log).stderr(err);
         let child = self.command.spawn().doing(format!("start {}", self.line))?;
         Ok(Background::new(child, self.line))
     }

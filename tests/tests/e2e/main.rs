@@ -31,6 +31,7 @@ mod plain;
 mod pushed;
 mod reach;
 mod reports;
+mod revocation;
 mod role_ids;
 mod roles;
 mod shared_use;
@@ -59,6 +60,8 @@ fn main() -> ExitCode {
         reports::CASES,
         roles::CASES,
         shared_use::CASES,
+        revocation::exact::CASES,
+        revocation::grace::CASES,
         outage::CASES,
         pushed::CASES,
         broken_host::CASES,

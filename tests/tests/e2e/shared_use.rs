@@ -128,14 +128,14 @@ fn a_person_who_leaves_gets_no_further_command_out_of_an_open_connection(world: 
 }
 
 /// A ControlMaster over which commands run without another login.
-struct OpenConnection {
+pub(crate) struct OpenConnection {
     socket: String,
     key: Key,
     _master: Background,
 }
 
 impl OpenConnection {
-    fn of(person: &str, host: &Host, world: &mut World) -> Outcome<Self> {
+    pub(crate) fn of(person: &str, host: &Host, world: &mut World) -> Outcome<Self> {
         let socket = format!("/tmp/{person}");
         let key = host.key(person)?.clone();
         let path = format!("-oControlPath={socket}");
@@ -146,7 +146,7 @@ impl OpenConnection {
     }
 
     /// Over this connection or not at all: no new one is possible.
-    fn command(&self, command: &[&str]) -> Outcome<Ended> {
+    pub(crate) fn command(&self, command: &[&str]) -> Outcome<Ended> {
         let path = format!("-oControlPath={}", self.socket);
         let only = [path.as_str(), "-oControlMaster=no", "-oProxyCommand=false"];
         client(&only, "deployer", &self.key, command).run()
