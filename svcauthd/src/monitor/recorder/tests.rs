@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{Flock, FlockArg};
 use svcauth_core::audit::chain::{Head, Walk};
 use svcauth_core::audit::{Record, Verdict};
 use svcauth_core::config::Audit;
@@ -353,4 +354,32 @@ fn what_is_no_record_is_told_and_takes_nothing_along() {
     host.allow("three");
     run(&mut writer, &SETTINGS).unwrap();
     assert_eq!((host.accounts().len(), host.alarms()[1].as_str()), (3, "audit_spool_replaced"));
+}
+
+#[test]
+fn what_a_writer_writes_that_was_stopped_for_long_is_in_the_file_and_its_spool_file_goes_away() {
+    let host = Host::new("stopped");
+    let mut writer = host.writer();
+    host.allow("before");
+    run(&mut writer, &SETTINGS).unwrap();
+    // As a writer does it, up to the moment in which it is stopped.
+    let file = OpenOptions::new().append(true).open(host.spool()).unwrap();
+    let stopped = Flock::lock(file, FlockArg::LockSharedNonblock).unwrap();
+    OpenOptions::new().append(true).open(host.spool()).unwrap().write_all(&vec![b'\n'; 1 << 20]).unwrap();
+    for round in 0..3 {
+        run(&mut writer, &SETTINGS).unwrap();
+        host.allow(&format!("meanwhile {round}"));
+    }
+    run(&mut writer, &SETTINGS).unwrap();
+    let aside = host.spool().with_extension("spool.1");
+    assert!(aside.exists(), "somebody may still write to it");
+    let mut writer = host.writer();
+    let late = record("late", Verdict::Allow).to_json();
+    (&*stopped).write_all(format!("\n{late}\n").as_bytes()).unwrap();
+    run(&mut writer, &SETTINGS).unwrap();
+    assert!(aside.exists());
+    drop(stopped);
+    run(&mut writer, &SETTINGS).unwrap();
+    assert!(!aside.exists(), "nobody will ever write to it");
+    assert_eq!(host.accounts(), ["before", "meanwhile 0", "meanwhile 1", "meanwhile 2", "late"]);
 }
