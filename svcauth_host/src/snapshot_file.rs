@@ -1,7 +1,7 @@
 //! Opening what root published, and nothing else: a regular file, owned by root, writable by nobody else.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -119,36 +119,34 @@ pub fn read_trusted_bytes(path: &Path, max: u64) -> Result<Vec<u8>, SnapshotErro
 /// A small text file whoever may have written it: for what can only make an answer stricter.
 pub(crate) fn read_whoever_wrote_it(path: &Path, max: u64) -> Result<String, SnapshotError> {
     // Links are followed: a link is one of the things that make a file untrusted, and its text still says something.
-    read_text(open_plain(path, OFlag::empty())?, max)
+    let (file, meta) = open_plain(path, OFlag::empty())?;
+    read_text((file, meta.len()), max)
 }
 
 fn read_text((file, len): (File, u64), max: u64) -> Result<String, SnapshotError> {
     if len > max {
         return Err(SnapshotError::Untrusted("it is longer than it may be"));
     }
-    let mut text = String::new();
-    file.take(max).read_to_string(&mut text).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => SnapshotError::Untrusted("it is not a text in UTF-8"),
-        _ => SnapshotError::Refused(error.to_string()),
-    })?;
-    Ok(text)
+    // Room for all of it, and for the read that finds its end: what a text says of its length the file need not keep.
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 64);
+    file.take(max).read_to_end(&mut bytes).map_err(|error| SnapshotError::Refused(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|_| SnapshotError::Untrusted("it is not a text in UTF-8"))
 }
 
 /// Opens a file and checks who can have written it; never follows a link.
 fn open_trusted(path: &Path) -> Result<(File, u64), SnapshotError> {
-    let (file, len) = open_plain(path, OFlag::O_NOFOLLOW)?;
-    let meta = file.metadata().map_err(|error| SnapshotError::Refused(error.to_string()))?;
+    let (file, meta) = open_plain(path, OFlag::O_NOFOLLOW)?;
     if meta.uid() != 0 {
         return Err(SnapshotError::Untrusted("it is not owned by root"));
     }
     if meta.mode() & 0o022 != 0 {
         return Err(SnapshotError::Untrusted("it is writable by others than root"));
     }
-    Ok((file, len))
+    Ok((file, meta.len()))
 }
 
-/// Opens a regular file and tells its length; never waits (FIFO).
-fn open_plain(path: &Path, more: OFlag) -> Result<(File, u64), SnapshotError> {
+/// Opens a regular file; never waits (FIFO).
+fn open_plain(path: &Path, more: OFlag) -> Result<(File, Metadata), SnapshotError> {
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY | more;
     let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
         Ok(file) => file,
@@ -162,5 +160,5 @@ fn open_plain(path: &Path, more: OFlag) -> Result<(File, u64), SnapshotError> {
     if !meta.file_type().is_file() {
         return Err(SnapshotError::Untrusted("it is not a regular file"));
     }
-    Ok((file, meta.len()))
+    Ok((file, meta))
 }

@@ -22,7 +22,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::prctl::set_pdeathsig;
+use nix::sys::prctl::{set_dumpable, set_pdeathsig};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, Uid, pause, setresuid};
@@ -140,6 +140,8 @@ fn sleeper(world: &World) -> Pid {
         setresuid(uid, uid, uid).unwrap();
         // The kernel forgets this when the uid changes.
         set_pdeathsig(Signal::SIGKILL).unwrap();
+        // As it is of whatever was started by execve(2).
+        set_dumpable(true).unwrap();
         report.write_all(b"ready").unwrap();
         loop {
             pause();

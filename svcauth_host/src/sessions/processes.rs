@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 use nix::time::{ClockId, clock_gettime};
 
 use super::process::{Process, bytes_below, parse_audit_session, parse_stat, read_below};
@@ -66,14 +66,33 @@ impl Processes {
             let text = read_below(&proc, &format!("{pid}/sessionid"));
             wanted(text.and_then(|text| parse_audit_session(&text)))
         };
-        pids.iter().filter(is_wanted).filter_map(|pid| Some(see(&proc, *pid)?.0)).collect()
+        pids.iter().filter(is_wanted).filter_map(|pid| Place::of(&proc, *pid)?.see(*pid, None)).collect()
     }
 
     /// Looks at these processes, and calls `visit` while each of them is at hand.
     pub fn visit<T>(pids: &[u32], mut visit: impl FnMut(Seen, &Place) -> T) -> Vec<T> {
         let Ok(proc) = File::open(PROC) else { return Vec::new() };
-        let seen = pids.iter().filter_map(|pid| see(&proc, *pid));
-        seen.map(|(seen, place)| visit(seen, &place)).collect()
+        let places = pids.iter().filter_map(|pid| Some((*pid, Place::of(&proc, *pid)?)));
+        places.filter_map(|(pid, place)| Some(visit(place.see(pid, None)?, &place))).collect()
+    }
+
+    /// The same for those that run as a wanted uid, and for root's, which the others descend from: whose a process is tells
+    /// its folder, much cheaper than the files in it. The kernel gives root the folder of one that has become another uid
+    /// and not run a program since; of any other the uid of the folder is the effective one, and the only one told.
+    pub fn visit_of<T>(
+        pids: &[u32],
+        wanted: impl Fn(u32) -> bool,
+        mut visit: impl FnMut(Seen, &Place) -> T,
+    ) -> Vec<T> {
+        let Ok(proc) = File::open(PROC) else { return Vec::new() };
+        let mut see = |pid: u32| {
+            let place = Place::of(&proc, pid)?;
+            let owner = place.owner().filter(|owner| *owner != 0);
+            let is_other = owner.is_some_and(|owner| !wanted(owner));
+            let seen = if is_other { None } else { place.see(pid, owner) };
+            Some(visit(seen?, &place))
+        };
+        pids.iter().filter_map(|pid| see(*pid)).collect()
     }
 
     /// The same as [`Self::look`], unless that takes more than `time` of this thread on a processor, or ten times as long
@@ -136,6 +155,28 @@ pub fn pids() -> Vec<u32> {
 pub struct Place(OwnedFd);
 
 impl Place {
+    fn of(proc: &File, pid: u32) -> Option<Self> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        openat(proc, pid.to_string().as_str(), flags, Mode::empty()).ok().map(Self)
+    }
+
+    /// The owner of the folder (proc(5)): the effective uid, or root.
+    fn owner(&self) -> Option<u32> {
+        fstat(&self.0).ok().map(|meta| meta.st_uid)
+    }
+
+    /// Looks at the process. What all its uids are is asked unless that is known.
+    fn see(&self, pid: u32, owner: Option<u32>) -> Option<Seen> {
+        let stat = parse_stat(&read_below(&self.0, "stat")?).filter(|stat| !stat.is_dead)?;
+        let audit_session = read_below(&self.0, "sessionid").and_then(|text| parse_audit_session(&text));
+        let uids = match owner {
+            Some(owner) => [owner; 4],
+            None => uids(&read_below(&self.0, "status")?)?,
+        };
+        let process = Process { pid, start: stat.start };
+        Some(Seen { process, parent: stat.parent, uids, audit_session, terminal: stat.terminal })
+    }
+
     /// The words that the process was started with, each ended by a zero byte, at most `max` bytes of them. The process may
     /// have put others there: they prove nothing. `None` when it has ended; empty for a part of the kernel, or after a lie.
     #[must_use]
@@ -149,18 +190,6 @@ impl Place {
         let name = bytes_below(&self.0, "comm", 64)?;
         Some(name.strip_suffix(b"\n").unwrap_or(&name).to_vec())
     }
-}
-
-/// Looks at one process.
-fn see(proc: &File, pid: u32) -> Option<(Seen, Place)> {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let folder = openat(proc, pid.to_string().as_str(), flags, Mode::empty()).ok()?;
-    let stat = parse_stat(&read_below(&folder, "stat")?).filter(|stat| !stat.is_dead)?;
-    let audit_session = read_below(&folder, "sessionid").and_then(|text| parse_audit_session(&text));
-    let uids = uids(&read_below(&folder, "status")?)?;
-    let process = Process { pid, start: stat.start };
-    let seen = Seen { process, parent: stat.parent, uids, audit_session, terminal: stat.terminal };
-    Some((seen, Place(folder)))
 }
 
 /// The line `Uid:` of /proc/PID/status (proc(5)): real, effective, saved, file system. The name, which comes first, cannot

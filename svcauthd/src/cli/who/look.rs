@@ -1,5 +1,7 @@
 //! One look at the processes and the sessions of this host, with as many threads as pay.
 
+use std::collections::HashMap;
+
 use svcauth_host::sessions::{Folder, Place, Processes, Registry, RegistryError, Seen, Session, pids};
 
 use super::command::command;
@@ -11,17 +13,34 @@ const THREADS: usize = 4;
 /// Below so many things to look at, a thread costs more than it saves.
 const ALONE: usize = 256;
 
-/// Every process, and those of managed accounts with their commands.
+/// The processes of managed accounts with their commands, and those that they descend from.
 pub(super) fn look_at_all(managed: &Managed) -> (Vec<Subject>, Processes) {
-    let of_account = |seen: Seen, place: &Place| {
+    let visit = |seen: Seen, place: &Place| {
         let is_managed = seen.uids.iter().any(|uid| managed.is_managed(*uid));
         let command = if is_managed { command(place) } else { None };
         Subject { seen, command }
     };
-    let subjects: Vec<Subject> =
-        in_threads(&pids(), ALONE, |pids| Processes::visit(pids, of_account)).into_iter().flatten().collect();
-    let processes = subjects.iter().map(|subject| subject.seen.clone()).collect();
-    (subjects, processes)
+    let some = |pids: &[u32]| Processes::visit_of(pids, |uid| managed.is_managed(uid), visit);
+    let subjects: Vec<Subject> = in_threads(&pids(), ALONE, some).into_iter().flatten().collect();
+    let mut seen: HashMap<u32, Seen> =
+        subjects.iter().map(|subject| (subject.seen.process.pid, subject.seen.clone())).collect();
+    add_parents(&mut seen);
+    (subjects, seen.into_values().collect())
+}
+
+/// Adds what the processes descend from and is neither of a managed account nor root's: the shell of somebody who used sudo.
+fn add_parents(seen: &mut HashMap<u32, Seen>) {
+    loop {
+        let mut missing: Vec<u32> = seen.values().map(|one| one.parent).collect();
+        missing.retain(|pid| *pid != 0 && !seen.contains_key(pid));
+        missing.sort_unstable();
+        missing.dedup();
+        let found = Processes::visit(&missing, |one, _| one);
+        if found.is_empty() {
+            return;
+        }
+        seen.extend(found.into_iter().map(|one| (one.process.pid, one)));
+    }
 }
 
 /// A process, and those that it descends from.

@@ -1,6 +1,6 @@
 //! One page that needs nothing else: no network, no file beside it.
 //!
-//! Foreign text goes through [`Text`] alone, into elements and quoted attributes; none goes into the script or the style
+//! Foreign text goes through `Text` alone, into elements and quoted attributes; none goes into the script or the style
 //! sheet, which are the same in every page. The page's own policy (CSP) lets the browser run and apply exactly those two,
 //! by their hashes, and fetch nothing: what slipped through would not run.
 
