@@ -169,7 +169,7 @@ impl Samba {
         rid.ok_or_else(|| Failure::new(format!("no SID of {dn}\n{}", shown.report())))
     }
 
-    /// Lets svcauth see what was deleted: List Contents and Read Property on Deleted Objects, as the README says.
+    /// Lets svcauth see what was deleted: List Contents and Read Property on Deleted Objects, as docs/active-directory.md says.
     pub fn show_deletions(&self) -> Outcome {
         let sid =
             ldb("ldbsearch", SAM).args(&["(sAMAccountName=svcauth)", "objectSid"]).run()?.expect_ok()?;
