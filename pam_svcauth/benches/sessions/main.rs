@@ -32,6 +32,8 @@ use support::site::BOB;
 use support::world::{SUCCESS, World, in_world};
 
 const COUNT: usize = 10_000;
+/// How many of them live on while all are registered.
+const FEW: usize = 100;
 const ROUNDS: usize = 200;
 const LOOKS: usize = 15;
 /// Of deployer.
@@ -67,17 +69,6 @@ fn measure(world: &mut World) {
         start.elapsed()
     );
     let crowded = rounds(world, &Login::ssh("deployer", BOB));
-    let files = median(LOOKS, read_every_process);
-    let who_all = median(LOOKS, || who(&["who"]));
-    let one = sleepers[sleepers.len() / 2].to_string();
-    let who_one = median(LOOKS, || who(&["who", "--pid", &one]));
-    let found = String::from_utf8(svcauth(&["who", "--json"]).output().unwrap().stdout).unwrap();
-    assert!(found.matches("\"origin\":\"bob\"").count() >= COUNT, "not all were found");
-    for sleeper in sleepers {
-        kill(sleeper, Signal::SIGKILL).unwrap();
-        waitpid(sleeper, None).unwrap();
-    }
-
     let over = |time: Duration, base: Duration| time.saturating_sub(base);
     row("open_session: pam_permit", permit.open, permit.open);
     row("open_session: no other session", alone.open, permit.open);
@@ -86,11 +77,39 @@ fn measure(world: &mut World) {
     target("open_session over pam_permit", more, Duration::from_millis(1));
     row("close_session: no other session", alone.close, permit.open);
     row("close_session: so many sessions", crowded.close, permit.open);
+    look_at(&sleepers, who_alone);
+}
+
+/// What `svcauth who` takes, and what it is held against. Ends the processes.
+fn look_at(sleepers: &[Pid], alone: Duration) {
+    let files = median(LOOKS, read_every_process);
+    let all = median(LOOKS, || who(&["who"]));
+    let middle = sleepers[sleepers.len() / 2].to_string();
+    let one = median(LOOKS, || who(&["who", "--pid", &middle]));
+    let found = String::from_utf8(svcauth(&["who", "--json"]).output().unwrap().stdout).unwrap();
+    assert!(found.matches("\"origin\":\"bob\"").count() >= COUNT, "not all were found");
     row("three files of each process", files, files);
-    row("svcauth who: no session", who_alone, files);
-    row("svcauth who: so many", who_all, files);
-    row("svcauth who --pid: so many", who_one, files);
-    target("svcauth who", who_all, Duration::from_millis(50));
+    row("ps, the same columns", median(LOOKS, ps), files);
+    // Nobody closes the sessions of the others, and no daemon sweeps them.
+    let (left, others) = sleepers.split_at(FEW);
+    end(others);
+    let few = median(LOOKS, || who(&["who"]));
+    end(left);
+    row("svcauth who: no session", alone, files);
+    row("svcauth who: so many", all, files);
+    row("svcauth who: so many, 100 alive", few, files);
+    row("svcauth who --pid: so many", one, files);
+    let most = Duration::from_millis(50);
+    target("svcauth who", all, most);
+    target("svcauth who, 100 alive", few, most);
+    target("svcauth who --pid", one, most);
+}
+
+fn end(sleepers: &[Pid]) {
+    for sleeper in sleepers {
+        kill(*sleeper, Signal::SIGKILL).unwrap();
+        waitpid(*sleeper, None).unwrap();
+    }
 }
 
 /// What a login takes, each in an audit session and a process of its own.
@@ -167,6 +186,12 @@ fn svcauth(args: &[&str]) -> Command {
 fn who(args: &[&str]) {
     let status = svcauth(args).arg("--json").stdout(Stdio::null()).status().unwrap();
     assert!(status.success(), "{args:?}");
+}
+
+/// What an administrator has without svcauth: the processes, and not who is behind them.
+fn ps() {
+    let status = Command::new("ps").args(["-eo", "pid,user,lstart,args"]).stdout(Stdio::null()).status();
+    assert!(status.unwrap().success());
 }
 
 fn pids() -> Vec<String> {

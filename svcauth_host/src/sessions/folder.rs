@@ -5,6 +5,7 @@
 //! session of the audit session 168, `67/none.4711.ID` one that the process 4711 opened without any. Versions before had
 //! all entries in the registry's own folder; what these have left there is still read and removed.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -99,6 +100,25 @@ impl Folder {
     /// [`RegistryError::Refused`] when the operating system refuses one of them: half of them is not all.
     pub fn sessions(&self, boot_id: &str) -> Result<Vec<Session>, RegistryError> {
         self.read_all(self.names()?, |session| session.boot_id == boot_id)
+    }
+
+    /// The entries of this boot in these audit sessions, `None` being those in none. The others are not opened: their names
+    /// tell enough.
+    ///
+    /// # Errors
+    /// [`RegistryError::Refused`] when the operating system refuses one of them.
+    pub fn sessions_in(
+        &self,
+        wanted: &HashSet<Option<u32>>,
+        boot_id: &str,
+    ) -> Result<Vec<Session>, RegistryError> {
+        let mut names = self.names()?;
+        names.retain(|name| match name.split_once('.') {
+            Some(("none", _)) => wanted.contains(&None),
+            Some((id, _)) => id.parse().is_ok_and(|id| wanted.contains(&Some(id))),
+            None => false,
+        });
+        self.read_all(names, |session| session.boot_id == boot_id)
     }
 
     /// The entries of this boot with this key.

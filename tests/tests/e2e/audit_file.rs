@@ -206,13 +206,17 @@ fn get_in_through(world: &World, host: &mut Host, (what, spoil, repair): &Deed) 
 }
 
 /// Kills the daemon in the middle of traffic, again and again; the log of the host says what there was.
+/// How often a daemon is killed among logins.
+const KILLS: u64 = 12;
+
 fn a_daemon_that_is_killed_again_and_again_loses_and_doubles_nothing(world: &mut World) -> Outcome {
     let mut plan = Plan::new(world)?;
     plan.site.config.push_str("\n[audit]\nrotate_size = \"64K\"\nkeep = 200\n");
     let mut host = plan.start(world)?;
     no_passwords(world)?;
     let mark = world.log().mark();
-    let line = "for i in $(seq 60); do sudo -n -u deployer true || exit 1; done";
+    // As long as it takes to kill the daemon often enough, however quick or slow the machine is.
+    let line = "while [ ! -e /run/enough ]; do sudo -n -u deployer true || exit 1; done";
     let start = |user| world.as_user(user, &["sh", "-c", line]).start(world.log_file("traffic.out")?);
     let mut traffic = ["bob", "alice", "bob"].map(start).into_iter().collect::<Outcome<Vec<_>>>()?;
     let (mut round, mut codes) = (0, Vec::new());
@@ -220,6 +224,9 @@ fn a_daemon_that_is_killed_again_and_again_loses_and_doubles_nothing(world: &mut
         std::thread::sleep(Duration::from_millis(37 + round * 61 % 400));
         round += 1;
         restart(&mut host, world)?;
+        if round == KILLS {
+            fs::write("/run/enough", "")?;
+        }
         traffic.retain_mut(|user| {
             let ended = user.ended();
             codes.extend(ended);
@@ -227,14 +234,14 @@ fn a_daemon_that_is_killed_again_and_again_loses_and_doubles_nothing(world: &mut
         });
     }
     require_eq("how the traffic ended", &codes, &vec![0; 3])?;
-    require(round > 5, || format!("only {round} kills"))?;
+    require(round >= KILLS, || format!("only {round} kills"))?;
     let told = world.log().records_since(mark);
     let told: BTreeSet<String> = told
         .iter()
         .filter(|record| record.verb == "allow")
         .map(|record| record.get("session").to_owned())
         .collect();
-    require_eq("logins in the log of the host", &told.len(), &180)?;
+    require(told.len() > 100, || format!("only {} logins in the log of the host", told.len()))?;
     wait_until("everything in the file", PATIENCE, || (allowed().len() >= told.len()).then_some(()))
         .doing(format!("{} of {}", allowed().len(), told.len()))?;
     require_eq("logins in the file", &allowed().len(), &told.len())?;

@@ -1,6 +1,6 @@
 //! One look at the processes and the sessions of this host, with as many threads as pay.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use svcauth_host::sessions::{Folder, Place, Processes, Registry, RegistryError, Seen, Session, pids};
 
@@ -59,10 +59,15 @@ pub(super) fn look_at_one(pid: u32) -> Option<(Subject, Processes)> {
     subjects.into_iter().next().map(|subject| (subject, processes))
 }
 
-/// Every session of this boot.
-pub(super) fn read_sessions(registry: &Registry, boot_id: &str) -> Result<Vec<Session>, RegistryError> {
+/// The sessions of this boot that these processes can be part of.
+pub(super) fn read_sessions(
+    registry: &Registry,
+    subjects: &[Subject],
+    boot_id: &str,
+) -> Result<Vec<Session>, RegistryError> {
+    let wanted: HashSet<Option<u32>> = subjects.iter().map(|subject| subject.seen.audit_session).collect();
     let read = |folders: &[Folder]| {
-        let read = folders.iter().map(|folder| folder.sessions(boot_id));
+        let read = folders.iter().map(|folder| folder.sessions_in(&wanted, boot_id));
         read.collect::<Result<Vec<_>, _>>()
     };
     let folders = registry.folders()?;

@@ -91,7 +91,7 @@ fn all(asked: &Asked, registry: &Registry, mut managed: Managed, boot_id: &str, 
     }
     // Processes first: whatever began before the sessions are read has been registered before it began.
     let (subjects, processes) = look_at_all(&managed);
-    let sessions = read_sessions(registry, boot_id).map_err(refused)?;
+    let sessions = read_sessions(registry, &subjects, boot_id).map_err(refused)?;
     let attribution = Attribution::new(&sessions, svcauth_host::local_users::uid_of);
     let mut rows: Vec<Row> = subjects
         .into_iter()
