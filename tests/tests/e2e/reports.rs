@@ -232,7 +232,7 @@ fn a_key_report_of_a_hostile_home_shows_nothing_but_fingerprints_and_waits_for_n
     plan.sshd_line("AuthorizedKeysFile .ssh/authorized_keys .ssh/pipe .ssh/link .ssh/long /etc/ssh/keys/%u");
     let host = plan.start(world)?;
     let secret = "secret-of-root";
-    world.write("/root/secret", 0o600, format!("{secret} line\n"))?;
+    world.write("/etc/secret", 0o600, format!("{secret} line\n"))?;
     let home = "/home/deployer/.ssh";
     fs::create_dir_all(home)?;
     let odd = format!(
@@ -241,7 +241,7 @@ fn a_key_report_of_a_hostile_home_shows_nothing_but_fingerprints_and_waits_for_n
     );
     world.write(format!("{home}/authorized_keys"), 0o600, odd)?;
     nix::unistd::mkfifo(&format!("{home}/pipe")[..], nix::sys::stat::Mode::S_IRUSR).doing("mkfifo")?;
-    symlink("/root/secret", format!("{home}/link"))?;
+    symlink("/etc/secret", format!("{home}/link"))?;
     fs::File::create(format!("{home}/long"))?.set_len(1 << 40)?;
     for format in ["table", "csv", "json", "html"] {
         let ended = made(&["keys"], format)?;
@@ -297,12 +297,12 @@ fn a_report_in_a_file_is_for_root_alone_and_goes_through_no_link(world: &mut Wor
         require_eq("mode and owner", &(meta.mode() & 0o7777, meta.uid()), &(0o600, 0))?;
         require_contains(report, &fs::read_to_string(file)?, "web1.example.com")?;
     }
-    world.write("/root/precious", 0o600, "precious")?;
+    world.write("/etc/precious", 0o600, "precious")?;
     fs::remove_file(file)?;
-    symlink("/root/precious", file)?;
+    symlink("/etc/precious", file)?;
     let refused = svcauth(&["report", "access", "-o", file])?.expect_code(1)?;
     require_contains("what is said", &refused.stderr, "symbolic link")?;
-    require_eq("the file behind the link", fs::read_to_string("/root/precious")?.as_str(), "precious")?;
+    require_eq("the file behind the link", fs::read_to_string("/etc/precious")?.as_str(), "precious")?;
     let as_local = world.as_user("local", &["svcauth", "report", "access"]).run()?.expect_code(2)?;
     require_contains("what a local user is told", &as_local.stderr, "only root")?;
     require_eq("what a local user gets", as_local.text(), "")
