@@ -11,6 +11,7 @@ pub mod config_file;
 pub mod control;
 pub mod daemon;
 pub mod directory;
+pub mod doctor;
 pub mod failure;
 pub mod frame;
 pub mod job;
