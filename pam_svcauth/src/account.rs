@@ -29,8 +29,10 @@ pub(crate) fn check(_pamh: &mut PamHandle, request: &Request) -> Answer {
 }
 
 fn decide(request: &Request, managed: &Managed, clock: &Clock) -> Answer {
-    // Under sudo PAM_USER is the caller here, and may well be an account that is used through sshd only.
-    let service = (request.family() != Family::Sudo).then_some(request.service.as_str());
+    // Under sudo PAM_USER is the caller here, and may well be an account that is used through sshd only. A user manager is
+    // held against the open sessions in the session phase.
+    let is_asked = !matches!(request.family(), Family::Sudo | Family::Manager);
+    let service = is_asked.then_some(request.service.as_str());
     let hosts = host_names();
     let names: Vec<&str> = hosts.iter().map(String::as_str).collect();
     let at = managed.circumstances(service, &names, Source::NotYetKnown, clock);

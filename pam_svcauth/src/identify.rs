@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use svcauth_core::origin::Evidence;
-use svcauth_core::policy::{Origin, Person, Reason};
+use svcauth_core::policy::{Family, Origin, Person, Reason};
 use svcauth_core::snapshot::Invalid;
 use svcauth_host::sessions::{Registry, RegistryError, Session, SessionOrigin};
 
@@ -26,6 +26,8 @@ pub(crate) enum Who {
     Root,
     /// The account itself: a job of cron or at.
     Local,
+    /// The account itself, in which a session is open: its user manager.
+    BesideSessions,
     Nobody(Reason),
 }
 
@@ -64,6 +66,7 @@ impl Identified {
             Who::Person(person) => Origin::Person(person),
             Who::Root => Origin::Root,
             Who::Local => Origin::Local,
+            Who::BesideSessions => Origin::BesideSessions,
             Who::Nobody(reason) => Origin::Unproven(*reason),
         }
     }
@@ -97,6 +100,19 @@ fn people_around(around: &[Session]) -> Option<String> {
 /// A job of cron or at: the account owns it, and nobody is proven to have written it.
 pub(crate) fn job() -> Identified {
     Identified { who: Who::Local, proof: Proof::default() }
+}
+
+/// The user manager of the account: started beside a session that is open, or for nobody.
+pub(crate) fn manager(account: &str, boot_id: &str) -> Identified {
+    let sessions = match Registry::open().and_then(|registry| registry.sessions(boot_id)) {
+        Ok(sessions) => sessions,
+        Err(error) => return unreadable_registry(&error),
+    };
+    let is_open = |session: &Session| session.account == account && session.ended.is_none();
+    let has_somebody = |session: &Session| !Family::of(&session.service).has_nobody_behind();
+    let is_beside = sessions.iter().any(|session| is_open(session) && has_somebody(session));
+    let who = if is_beside { Who::BesideSessions } else { Who::Local };
+    Identified { who, proof: Proof::default() }
 }
 
 /// Whoever called su or sudo: a person by login name, or, through the registry, who became the calling account before.

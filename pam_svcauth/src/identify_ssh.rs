@@ -125,7 +125,7 @@ fn agreed(mut named: Vec<Identified>) -> Identified {
 fn login(identified: &Identified) -> &str {
     match &identified.who {
         Who::Person(person) => &person.login,
-        Who::Root | Who::Local | Who::Nobody(_) => "",
+        Who::Root | Who::Local | Who::BesideSessions | Who::Nobody(_) => "",
     }
 }
 

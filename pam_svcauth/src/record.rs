@@ -46,7 +46,7 @@ pub(crate) fn add_origin(record: &mut Record, identified: &Identified) {
     let (origin, kind) = match &identified.who {
         Who::Person(person) => (Some(person.login.clone()), Some("person")),
         Who::Root => (Some("root".to_owned()), Some("root")),
-        Who::Local => (record.account.clone(), Some("local")),
+        Who::Local | Who::BesideSessions => (record.account.clone(), Some("local")),
         Who::Nobody(_) => (None, None),
     };
     record.origin = origin;

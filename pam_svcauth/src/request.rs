@@ -62,7 +62,7 @@ impl Request {
         match self.family() {
             Family::Su => named && getuid().is_root(),
             Family::Sudo => named,
-            Family::Sshd | Family::Job | Family::Other => false,
+            Family::Sshd | Family::Job | Family::Manager | Family::Other => false,
         }
     }
 
@@ -115,12 +115,13 @@ mod tests {
             ("login", Family::Other),
             ("cron", Family::Job),
             ("atd", Family::Job),
+            ("systemd-user", Family::Manager),
             ("sudoers", Family::Other),
             ("", Family::Other),
         ] {
             let request = request(service);
             assert_eq!(request.family(), family, "{service}");
-            if matches!(family, Family::Sshd | Family::Job | Family::Other) {
+            if matches!(family, Family::Sshd | Family::Job | Family::Manager | Family::Other) {
                 assert!(!request.is_by_root(), "{service}");
             }
         }

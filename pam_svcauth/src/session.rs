@@ -152,6 +152,7 @@ impl Case<'_> {
             }
             Family::Su | Family::Sudo => identify::invoker(managed, self.request, self.boot_id()),
             Family::Job => Ok(identify::job()),
+            Family::Manager => Ok(identify::manager(&managed.account.name, self.boot_id())),
             Family::Other => Ok(identify::stranger(self.request)),
         }
     }
@@ -237,7 +238,7 @@ impl Case<'_> {
         let origin = match &identified.who {
             Who::Person(person) => SessionOrigin::Person(person.login.clone()),
             Who::Root => SessionOrigin::Root,
-            Who::Local => SessionOrigin::Local(account.clone()),
+            Who::Local | Who::BesideSessions => SessionOrigin::Local(account.clone()),
             Who::Nobody(_) => return None,
         };
         let proof = identified.proof.clone();

@@ -97,6 +97,40 @@ fn a_job_has_nobody_to_hand_on() {
 }
 
 #[test]
+fn a_user_manager_is_let_in_beside_an_open_session_of_its_account_or_by_a_rule() {
+    in_world("a_user_manager_is_let_in_beside_an_open_session_of_its_account_or_by_a_rule", |world| {
+        world.publish(&Site::usual());
+        let manager = |world: &World| Login::through("systemd-user", "deployer").run(world);
+        let alone = manager(world);
+        assert_eq!((alone.account, alone.open), (SUCCESS, DENIED), "{alone:?}");
+        assert_eq!(value(&alone.records[0], "reason"), Some("service_not_allowed"), "{alone:?}");
+
+        let ssh = Login::ssh("deployer", BOB);
+        let person = ssh.start(world);
+        ssh.complete(&person);
+        assert_eq!(person.run(Phase::Open, 0), SUCCESS);
+        let beside = manager(world);
+        assert_eq!((beside.account, beside.open, beside.close), (SUCCESS, SUCCESS, Some(SUCCESS)));
+        assert_eq!(value(&beside.records[0], "origin"), Some("deployer"), "{beside:?}");
+        assert_eq!(value(&beside.records[0], "origin_kind"), Some("local"), "{beside:?}");
+        // Bob's session is none of another account, and a manager is no session beside which another may stand.
+        let other = Login::through("systemd-user", "nightly").run(world);
+        assert_eq!((other.account, other.open), (SUCCESS, DENIED), "{other:?}");
+        let first = Login::through("systemd-user", "deployer").start(world);
+        assert_eq!(first.run(Phase::Open, 0), SUCCESS);
+        assert_eq!(person.run(Phase::Close, 0), SUCCESS);
+        assert_eq!(manager(world).open, DENIED);
+        assert_eq!(first.run(Phase::Close, 0), SUCCESS);
+
+        let mut site = Site::usual();
+        site.policy.rules.iter_mut().for_each(|rule| rule.services.push("systemd-user".to_owned()));
+        world.publish(&site);
+        assert_eq!(manager(world).open, SUCCESS);
+        assert_others_untouched(world, "user managers");
+    });
+}
+
+#[test]
 fn a_job_and_a_person_around_one_call_are_not_told_apart_by_guessing() {
     in_world("a_job_and_a_person_around_one_call_are_not_told_apart_by_guessing", |world| {
         let mut site = with_jobs();

@@ -179,9 +179,12 @@ pub enum Origin<'a> {
     Person(&'a Person),
     /// The superuser of this host, through su or sudo. Cannot be kept out, so is let in and recorded (decision 0005).
     Root,
-    /// The account itself: cron or at runs a job of it, and nobody is proven. A rule has to name that service; its roles
-    /// are asked of nobody (decision 0017).
+    /// The account itself: cron or at runs a job of it, or its user manager is started, and nobody is proven. A rule has to
+    /// name that service; its roles are asked of nobody (decision 0017).
     Local,
+    /// The account's user manager, while a session of the account is open. Whoever is in that was let in by a rule, so none
+    /// is asked for the manager; whether the account may be used at all is.
+    BesideSessions,
     /// Nobody is proven, and why.
     Unproven(Reason),
 }
@@ -306,13 +309,18 @@ pub fn decide(policy: &Policy, account: &Account, origin: Origin<'_>, at: &Circu
     if origin == Origin::Root {
         return Verdict { decision: Decision::Allow, rule: None, roles: Vec::new() };
     }
-    let target = decide_target(policy, account, at);
+    let target = if origin == Origin::BesideSessions {
+        decide_target(policy, account, &Circumstances { service: None, source: Source::NotYetKnown, ..*at })
+    } else {
+        decide_target(policy, account, at)
+    };
     if !target.is_allow() {
         return target;
     }
     let person = match origin {
         Origin::Person(person) => person,
-        Origin::Local if at.service.is_some_and(|service| Family::of(service) == Family::Job) => {
+        Origin::BesideSessions => return target,
+        Origin::Local if at.service.is_some_and(|service| Family::of(service).has_nobody_behind()) => {
             return target;
         }
         Origin::Local => return Verdict::deny(Reason::NoOrigin),

@@ -17,6 +17,8 @@ pub enum Family {
     Sudo,
     /// cron and at: a job of the account. Whoever wrote it is not known any more.
     Job,
+    /// systemd's user manager of the account, which logind starts beside its first session and at boot where somebody lingers.
+    Manager,
     /// Anything else: nothing is known.
     Other,
 }
@@ -30,8 +32,15 @@ impl Family {
             "su" | "su-l" | "runuser" | "runuser-l" => Self::Su,
             "sudo" | "sudo-i" => Self::Sudo,
             "cron" | "crond" | "atd" => Self::Job,
+            "systemd-user" => Self::Manager,
             _ => Self::Other,
         }
+    }
+
+    /// Whether the account itself is the origin of what comes through these services.
+    #[must_use]
+    pub const fn has_nobody_behind(self) -> bool {
+        matches!(self, Self::Job | Self::Manager)
     }
 }
 
@@ -62,7 +71,8 @@ mod tests {
             (Family::Su, &["su", "su-l", "runuser", "runuser-l"]),
             (Family::Sudo, &["sudo", "sudo-i"]),
             (Family::Job, &["cron", "crond", "atd"]),
-            (Family::Other, &["login", "at", "CRON", "cron ", "sudoers", "systemd-user", "vsftpd", ""]),
+            (Family::Manager, &["systemd-user"]),
+            (Family::Other, &["login", "at", "CRON", "cron ", "sudoers", "systemd", "vsftpd", ""]),
         ] {
             for service in services {
                 assert_eq!(Family::of(service), family, "{service:?}");

@@ -197,6 +197,26 @@ fn root_is_let_in_whatever_the_state() {
 }
 
 #[test]
+fn a_user_manager_needs_an_open_session_or_a_rule_and_always_a_usable_account() {
+    let people = rule("deployer", Roles::Named(refs(&["application"])), Need::Any);
+    let lingers = AccessRule { services: vec!["systemd-user".to_string()], ..people.clone() };
+    let deployer = account("deployer", &[]);
+    let at = Circumstances { service: Some("systemd-user"), ..HERE };
+    let run = |rule, account: &Account, origin| decide(&policy(vec![rule]), account, origin, &at).decision;
+    let from = AccessRule { from: vec!["10.0.0.0/8".parse().unwrap()], ..people.clone() };
+    assert_eq!(run(people.clone(), &deployer, Origin::BesideSessions), Decision::Allow);
+    assert_eq!(run(from, &deployer, Origin::BesideSessions), Decision::Allow);
+    assert_eq!(run(lingers, &deployer, Origin::Local), Decision::Allow);
+    let disabled = Account { disabled: true, ..deployer.clone() };
+    for (rule, account, origin, reason) in [
+        (people.clone(), &deployer, Origin::Local, Reason::ServiceNotAllowed),
+        (people, &disabled, Origin::BesideSessions, Reason::AccountDisabled),
+    ] {
+        assert_eq!(run(rule, account, origin), Decision::Deny(reason));
+    }
+}
+
+#[test]
 fn a_job_of_the_account_runs_where_a_rule_names_its_service_and_nothing_else_is_local() {
     let bob = person("bob", &["application"]);
     let mut nightly = rule("deployer", Roles::Named(refs(&["application"])), Need::Every);

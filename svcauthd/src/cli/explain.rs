@@ -93,7 +93,7 @@ enum Proof {
     Sshd,
     /// su, runuser, sudo: the login name of whoever calls.
     Caller,
-    /// cron, at: the account itself.
+    /// cron, at, a user manager that no session is open beside: the account itself.
     Job,
     /// Anything else: nothing.
     Nothing,
@@ -104,7 +104,7 @@ impl Proof {
         match Family::of(service) {
             Family::Sshd => Self::Sshd,
             Family::Su | Family::Sudo => Self::Caller,
-            Family::Job => Self::Job,
+            Family::Job | Family::Manager => Self::Job,
             Family::Other => Self::Nothing,
         }
     }
@@ -297,7 +297,7 @@ mod tests {
         for service in ["login", "cron", "atd", "", "SSHD", "sudoers"] {
             assert_eq!(origin(service, "carol"), Origin::Unproven(Reason::NoOrigin), "{service}");
         }
-        for service in ["cron", "crond", "atd"] {
+        for service in ["cron", "crond", "atd", "systemd-user"] {
             assert_eq!(origin(service, "deployer"), Origin::Local, "{service}");
         }
         assert_eq!(origin("login", "deployer"), Origin::Unproven(Reason::NoOrigin));

@@ -27,7 +27,7 @@ impl Service {
         let source = match Family::of(word) {
             Family::Sshd => Source::NotYetKnown,
             Family::Su | Family::Sudo => Source::Local,
-            Family::Job | Family::Other => return None,
+            Family::Job | Family::Manager | Family::Other => return None,
         };
         Some(Self { word: word.to_owned(), source })
     }
@@ -273,7 +273,7 @@ impl<'a> Inventory<'a> {
         each: &mut dyn FnMut(&Job<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         let starts_jobs = |word: &&str| {
-            Family::of(word) == Family::Job && wish.service.is_none_or(|service| service == *word)
+            Family::of(word).has_nobody_behind() && wish.service.is_none_or(|service| service == *word)
         };
         let services: Vec<&str> = words(self.policy).filter(starts_jobs).collect();
         let wanted = |account: &&&Account| wish.account.is_none_or(|name| account.name == name);

@@ -83,7 +83,7 @@ fn services(policy: &Policy, wanted: Option<&str>) -> Result<Vec<Service>, Failu
     let Some(word) = wanted else {
         return Ok(Service::all_of(policy));
     };
-    if Family::of(word) == Family::Job {
+    if Family::of(word).has_nobody_behind() {
         return Ok(Vec::new());
     }
     let unproven = || Failure::usage(format!("{word} proves nobody, so nobody gets in through it"));

@@ -1,11 +1,15 @@
 //! Would this session be opened again? The same question that PAM asked, put to what is published now.
 
-use svcauth_core::policy::{Age, Circumstances, Decision, Origin, Person, Policy, Reason, Source, decide};
+use svcauth_core::policy::{
+    Age, Circumstances, Decision, Family, Origin, Person, Policy, Reason, Source, decide,
+};
 use svcauth_core::snapshot::access::AccessSnapshot;
 use svcauth_core::snapshot::{Invalid, ReadAt};
 use svcauth_host::clock::Clock;
 use svcauth_host::host_names::host_names;
 use svcauth_host::sessions::{Session, SessionOrigin};
+
+use super::statement::Refused;
 
 /// What is published, ready to be asked about many sessions.
 pub(super) struct Judge<'a, R> {
@@ -38,7 +42,12 @@ impl<'a, R: ReadAt> Judge<'a, R> {
             SessionOrigin::Local(_) => None,
             SessionOrigin::Root => return Ok(None),
         };
-        let origin = person.as_ref().map_or(Origin::Local, Origin::Person);
+        let origin = match &person {
+            Some(person) => Origin::Person(person),
+            // It was started beside a session, or by a rule; systemd ends it when the last session is over.
+            None if is_manager(session) => Origin::BesideSessions,
+            None => Origin::Local,
+        };
         let names: Vec<&str> = self.hosts.iter().map(String::as_str).collect();
         let at = Circumstances {
             service: Some(&session.service),
@@ -56,6 +65,25 @@ impl<'a, R: ReadAt> Judge<'a, R> {
     }
 }
 
+/// Whether the session is the user manager of its account.
+fn is_manager(session: &Session) -> bool {
+    Family::of(&session.service) == Family::Manager
+}
+
+/// The user managers among `sessions` that cannot go on because somebody may no longer use their account, and that
+/// session: whose service is whose in a user manager nobody can tell, so that it ends with the access of any of them.
+pub(super) fn shared_managers<'a>(
+    sessions: &'a [Session],
+    refused: &'a [Refused],
+) -> impl Iterator<Item = (&'a Session, &'a Refused)> {
+    let is_refused = |session: &Session| refused.iter().any(|known| known.session.id == session.id);
+    let managers = sessions.iter().filter(move |session| is_manager(session) && !is_refused(session));
+    managers.filter_map(|manager| {
+        let cause = refused.iter().find(|known| known.session.account == manager.account)?;
+        Some((manager, cause))
+    })
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use svcauth_core::id::IdRange;
@@ -66,7 +94,7 @@ pub(super) mod tests {
     use svcauth_core::snapshot::access::{AccessFile, AccessSnapshot};
     use svcauth_host::sessions::Process;
 
-    use super::{Clock, Judge, Person, Reason, Session, SessionOrigin};
+    use super::{Clock, Judge, Person, Reason, Refused, Session, SessionOrigin, shared_managers};
 
     fn snapshot(people: &[Person]) -> Vec<u8> {
         let id_range = IdRange::new(7000, 7999).unwrap();
@@ -135,6 +163,33 @@ pub(super) mod tests {
         }
     }
 
+    fn job(account: &str) -> Session {
+        let local = session(account, SessionOrigin::Local(account.to_owned()), "");
+        Session { service: "cron".to_owned(), from: None, ..local }
+    }
+
+    fn manager(account: &str) -> Session {
+        Session { id: format!("manager of {account}"), service: "systemd-user".to_owned(), ..job(account) }
+    }
+
+    #[test]
+    fn a_user_manager_ends_with_the_access_of_anybody_in_the_account_and_no_other_does() {
+        let bob = session("deployer", SessionOrigin::Person("bob".to_owned()), "10.1.2.3");
+        let all = [bob.clone(), manager("deployer"), manager("jenkins")];
+        let refused = |session: &Session| Refused {
+            session: session.clone(),
+            reason: Reason::NotInRole,
+            generation: 1,
+        };
+        assert_eq!(shared_managers(&all, &[]).count(), 0);
+        let by_bob = [refused(&bob)];
+        let ends = shared_managers(&all, &by_bob).map(|(ends, cause)| (&ends.id[..], cause.reason));
+        assert_eq!(ends.collect::<Vec<_>>(), [("manager of deployer", Reason::NotInRole)]);
+        // Refused for a reason of its own, it keeps that one.
+        let both = [refused(&bob), refused(&all[1])];
+        assert_eq!(shared_managers(&all, &both).count(), 0);
+    }
+
     #[test]
     fn only_sessions_that_would_not_be_opened_again_are_ended() {
         let bob = Person {
@@ -151,6 +206,9 @@ pub(super) mod tests {
             (session("deployer", person("bob"), "192.0.2.1"), Some(Reason::SourceNotAllowed)),
             (session("deployer", SessionOrigin::Root, "10.1.2.3"), None),
             (session("local", person("carol"), "10.1.2.3"), None),
+            // No rule names it; it was started beside a session.
+            (manager("deployer"), None),
+            (job("deployer"), Some(Reason::ServiceNotAllowed)),
         ] {
             let judge = Judge::new(&snapshot, &Clock::now()).unwrap();
             assert_eq!(judge.refusal(&session).unwrap(), reason, "{session:?}");

@@ -148,11 +148,19 @@ impl Room {
         let clock = Clock::now();
         let snapshot = open_access().ok()?;
         let judge = Judge::new(&snapshot, &clock).ok()?;
-        let refused = sessions(&clock)?.into_iter().filter_map(|session| match judge.refusal(&session) {
-            Ok(reason) => Some(Refused { reason: reason?, generation: judge.generation(), session }),
+        let sessions = sessions(&clock)?;
+        let refusals = sessions.iter().filter_map(|session| match judge.refusal(session) {
+            Ok(reason) => {
+                Some(Refused { reason: reason?, generation: judge.generation(), session: session.clone() })
+            }
             Err(_) => self.refused.iter().find(|known| known.session.id == session.id).cloned(),
         });
-        Some(refused.collect())
+        let mut refused: Vec<Refused> = refusals.collect();
+        let managers: Vec<Refused> = judge::shared_managers(&sessions, &refused)
+            .map(|(manager, cause)| Refused { session: manager.clone(), ..cause.clone() })
+            .collect();
+        refused.extend(managers);
+        Some(refused)
     }
 
     /// One look at what there is of the refused sessions, and what is due.
