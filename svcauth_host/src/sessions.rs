@@ -117,8 +117,7 @@ impl Registry {
     pub fn mark_ended(&self, session: &Session, at: u64) -> Result<(), RegistryError> {
         let ended = Session { ended: Some(at), ..session.clone() };
         let folder = Folder::made(&self.0, Key::of(session))?;
-        folder.write(&ended, &text_of(&ended)?)?;
-        Folder::flat(&self.0).remove(session)
+        folder.write(&ended, &text_of(&ended)?)
     }
 
     /// The entry of this session as it is now; `None` when it is gone.
@@ -126,12 +125,8 @@ impl Registry {
     /// # Errors
     /// [`RegistryError`] when it cannot be read.
     pub fn reread(&self, session: &Session) -> Result<Option<Session>, RegistryError> {
-        for folder in Folder::both(&self.0, Key::of(session))? {
-            if let Some(found) = folder.read_of(session)?.filter(|found| found.id == session.id) {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+        let Some(folder) = Folder::existing(&self.0, Key::of(session))? else { return Ok(None) };
+        Ok(folder.read_of(session)?.filter(|found| found.id == session.id))
     }
 
     /// Removes an entry; that it is gone already is no error.
@@ -139,7 +134,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Refused`].
     pub fn remove(&self, session: &Session) -> Result<(), RegistryError> {
-        Folder::both(&self.0, Key::of(session))?.iter().try_for_each(|folder| folder.remove(session))
+        Folder::existing(&self.0, Key::of(session))?.map_or(Ok(()), |folder| folder.remove(session))
     }
 
     /// Every readable entry of this boot, open, ended or left behind, in no order.
@@ -202,11 +197,7 @@ impl Registry {
     }
 
     fn found(&self, key: Key, boot_id: &str) -> Result<Vec<Session>, RegistryError> {
-        let mut all = Vec::new();
-        for folder in Folder::both(&self.0, key)? {
-            all.extend(folder.found(key, boot_id)?);
-        }
-        Ok(all)
+        Folder::existing(&self.0, key)?.map_or(Ok(Vec::new()), |folder| folder.found(key, boot_id))
     }
 }
 

@@ -2,8 +2,7 @@
 //! session, or, where there is none, by the process that opened the session.
 //!
 //! The names of folders and entries are made of digits, whatever the account and the origin are called: `a8/168.ID` is a
-//! session of the audit session 168, `67/none.4711.ID` one that the process 4711 opened without any. Versions before had
-//! all entries in the registry's own folder; what these have left there is still read and removed.
+//! session of the audit session 168, `67/none.4711.ID` one that the process 4711 opened without any.
 
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
@@ -56,8 +55,6 @@ impl Key {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
     path: PathBuf,
-    /// Whether it is the registry's own, where versions before have put their entries.
-    is_flat: bool,
 }
 
 impl Folder {
@@ -66,22 +63,17 @@ impl Folder {
         let path = registry.join(key.shard());
         make(&path, 0o700)?;
         check(&path, 0o077)?;
-        Ok(Self { path, is_flat: false })
+        Ok(Self { path })
     }
 
-    /// The folder of this key and the registry's own, as far as there are any.
-    pub(super) fn both(registry: &Path, key: Key) -> Result<Vec<Self>, RegistryError> {
+    /// The folder of this key, if there is one.
+    pub(super) fn existing(registry: &Path, key: Key) -> Result<Option<Self>, RegistryError> {
         let path = registry.join(key.shard());
-        let shard = match check(&path, 0o077) {
-            Err(RegistryError::Refused(_, error)) if error.kind() == ErrorKind::NotFound => None,
-            checked => Some(checked.map(|()| Self { path, is_flat: false })?),
-        };
-        Ok(shard.into_iter().chain([Self::flat(registry)]).collect())
-    }
-
-    /// The registry's own folder.
-    pub(super) fn flat(registry: &Path) -> Self {
-        Self { path: registry.to_owned(), is_flat: true }
+        match check(&path, 0o077) {
+            Ok(()) => Ok(Some(Self { path })),
+            Err(RegistryError::Refused(_, error)) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) fn all(registry: &Path) -> Result<Vec<Self>, RegistryError> {
@@ -90,8 +82,7 @@ impl Folder {
         let names = entries.take(LISTED_MAX).flatten().map(|entry| entry.file_name());
         let is_shard = |name: &str| name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
         let paths = names.filter(|name| name.to_str().is_some_and(is_shard)).map(|name| registry.join(name));
-        let shards = paths.map(|path| check(&path, 0o077).map(|()| Self { path, is_flat: false }));
-        shards.chain([Ok(Self::flat(registry))]).collect()
+        paths.map(|path| check(&path, 0o077).map(|()| Self { path })).collect()
     }
 
     /// The entries of this boot that can be understood.
@@ -123,10 +114,7 @@ impl Folder {
 
     /// The entries of this boot with this key.
     pub(super) fn found(&self, key: Key, boot_id: &str) -> Result<Vec<Session>, RegistryError> {
-        let prefix = match key {
-            Key::Opener(_) if self.is_flat => "none.".to_owned(),
-            key => key.prefix(),
-        };
+        let prefix = key.prefix();
         let mut names = self.names()?;
         names.retain(|name| name.starts_with(&prefix));
         self.read_all(names, |session| session.boot_id == boot_id && Key::of(session) == key)
@@ -168,21 +156,19 @@ impl Folder {
             Err(_) => return Ok(None),
         };
         // A file in a place that is not its own was put there by hand.
-        let is_home = |session: &Session| {
-            let is_shard = self.is_flat || self.path.ends_with(Key::of(session).shard());
-            is_shard && self.name_of(session) == name
-        };
+        let is_home =
+            |session: &Session| self.path.ends_with(Key::of(session).shard()) && name_of(session) == name;
         Ok(text.parse().ok().filter(is_home))
     }
 
     /// The entry in the place of this session.
     pub(super) fn read_of(&self, session: &Session) -> Result<Option<Session>, RegistryError> {
-        self.read(&self.name_of(session))
+        self.read(&name_of(session))
     }
 
     /// Writes an entry: whole or not at all.
     pub(super) fn write(&self, session: &Session, text: &str) -> Result<(), RegistryError> {
-        let path = self.path.join(self.name_of(session));
+        let path = self.path.join(name_of(session));
         let unfinished = self.path.join(format!(".{}.new", digits_of(session)));
         let written = write_new(&unfinished, text).and_then(|()| fs::rename(&unfinished, &path));
         written.map_err(|error| {
@@ -192,7 +178,7 @@ impl Folder {
     }
 
     pub(super) fn remove(&self, session: &Session) -> Result<(), RegistryError> {
-        self.remove_name(&self.name_of(session))
+        self.remove_name(&name_of(session))
     }
 
     /// Removes a file; that it is gone already is no error.
@@ -227,14 +213,10 @@ impl Folder {
         let written = fs::symlink_metadata(self.path.join(name)).and_then(|meta| meta.modified());
         written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > UNFINISHED_MAX))
     }
+}
 
-    fn name_of(&self, session: &Session) -> String {
-        let prefix = match Key::of(session) {
-            Key::Opener(_) if self.is_flat => "none.".to_owned(),
-            key => key.prefix(),
-        };
-        prefix + &digits_of(session)
-    }
+fn name_of(session: &Session) -> String {
+    Key::of(session).prefix() + &digits_of(session)
 }
 
 fn digits_of(session: &Session) -> String {

@@ -168,28 +168,6 @@ fn a_folder_inside_that_others_could_have_prepared_is_refused_and_not_passed_ove
 }
 
 #[test]
-fn what_an_older_version_has_registered_is_found_ended_and_removed() {
-    let Some(folder) = folder("flat") else { return };
-    let registry = Registry::at(&folder).unwrap();
-    let old = example();
-    let bare = Session { id: "7-8".to_owned(), audit_session: None, ..example() };
-    for (session, prefix) in [(&old, "168"), (&bare, "none")] {
-        let path = folder.join(format!("{prefix}.{}", session.id));
-        fs::write(&path, session.to_string()).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    }
-    assert_eq!(registry.sessions(BOOT).unwrap().len(), 2);
-    assert_eq!(registry.in_audit_session(168, BOOT).unwrap(), std::slice::from_ref(&old));
-    registry.mark_ended(&old, 5).unwrap();
-    let ended = Session { ended: Some(5), ..old.clone() };
-    assert_eq!(registry.in_audit_session(168, BOOT).unwrap(), [ended]);
-    registry.remove(&old).unwrap();
-    registry.remove(&bare).unwrap();
-    assert_eq!(files(&folder), 0);
-    clean(&folder);
-}
-
-#[test]
 fn an_ended_session_is_still_found_and_says_when_it_ended() {
     let Some(folder) = folder("ended") else { return };
     let registry = Registry::at(&folder).unwrap();
