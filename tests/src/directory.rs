@@ -58,9 +58,14 @@ impl Directory {
 
     /// Gives a person of the directory a public key, in place of the one they had.
     pub fn key(&mut self, login: &str, key: &Key) -> Outcome {
+        self.public_key(login, key.public())
+    }
+
+    /// The same, given the text of the key.
+    pub fn public_key(&mut self, login: &str, key: &str) -> Outcome {
         let entry = self.entry(&person_dn(login))?;
         entry.lines.retain(|line| !line.starts_with("sshPublicKey:"));
-        entry.lines.push(format!("sshPublicKey: {}", key.public()));
+        entry.lines.push(format!("sshPublicKey: {key}"));
         Ok(())
     }
 

@@ -18,6 +18,7 @@ pub mod kerberos;
 pub mod keys;
 pub mod ldif;
 pub mod log;
+pub mod machine;
 pub mod packages;
 pub mod program;
 pub mod relay;

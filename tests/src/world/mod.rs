@@ -92,7 +92,7 @@ fn init(args: &[String]) -> Outcome<ExitCode> {
 }
 
 /// Waits for every child, as process 1 has to, until `body` has ended.
-fn reap_until(body: Pid) -> Outcome<ExitCode> {
+pub(crate) fn reap_until(body: Pid) -> Outcome<ExitCode> {
     loop {
         match waitpid(None, None::<WaitPidFlag>)? {
             WaitStatus::Exited(pid, code) if pid == body => {
@@ -113,7 +113,8 @@ fn next_stage(name: &str) -> Command {
     command
 }
 
-fn die_with_parent(parent: &str) -> Outcome {
+/// Ends this process when the one that launched it ends.
+pub(crate) fn die_with_parent(parent: &str) -> Outcome {
     set_pdeathsig(Signal::SIGKILL)?;
     let now = getppid().to_string();
     require(parent == now, || format!("the process {parent} that launched this has ended"))

@@ -1,6 +1,9 @@
 //! Runs a table of cases, each in a world of its own or those that share one in turn, several worlds at a time, and
 //! reports as cargo test does.
 
+pub(crate) mod verdict;
+pub(crate) mod wish;
+
 use std::collections::VecDeque;
 use std::process::{ExitCode, Stdio};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -8,11 +11,13 @@ use std::time::{Duration, Instant};
 
 use crate::artifacts::Artifacts;
 use crate::browser;
-use crate::failure::{Failure, Outcome, indent};
+use crate::failure::{Outcome, indent};
 use crate::packages;
 use crate::program::Program;
 use crate::terminal::say;
 use crate::world::{self, World};
+use verdict::{Verdict, announce, report};
+use wish::{Wish, parse};
 
 /// One test: a sentence, and the function that fails when it is not true.
 #[derive(Debug, Clone, Copy)]
@@ -51,25 +56,6 @@ const VERDICT: &str = "\u{1}verdict ";
 
 /// Cases of this theme run without an installed svcauth: they need no build.
 const PLAIN: &str = "plain::";
-
-/// What the command line asks for; the words of the standard test runner that make sense here.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Wish {
-    filters: Vec<String>,
-    skipped: Vec<String>,
-    exact: bool,
-    list: bool,
-    show_output: bool,
-    threads: Option<usize>,
-}
-
-/// How one case ended.
-struct Verdict {
-    name: &'static str,
-    passed: bool,
-    output: String,
-    took: Duration,
-}
 
 /// Cases that follow each other in one world.
 type Batch = Vec<Case>;
@@ -197,7 +183,7 @@ fn run_world(cases: &[Case], artifacts: Option<&Artifacts>) -> Vec<Verdict> {
     if let Some(case) = cases.get(verdicts.len()).filter(|_| all_passed) {
         // The world ended or hung without a word about this one.
         let output = rest + &errors;
-        verdicts.push(Verdict { name: case.name, passed: false, output, took: started.elapsed() });
+        verdicts.push(Verdict { name: case.name.to_owned(), passed: false, output, took: started.elapsed() });
     } else if let Some(last) = verdicts.last_mut() {
         last.passed &= ok;
         last.output.push_str(&errors);
@@ -219,7 +205,7 @@ fn verdicts(cases: &[Case], output: &str) -> (Vec<Verdict>, String) {
         let took = Duration::from_millis(took.parse().unwrap_or(0));
         let output = std::mem::take(&mut text);
         found.extend(cases.next().map(|case| Verdict {
-            name: case.name,
+            name: case.name.to_owned(),
             passed: word == "ok",
             output,
             took,
@@ -228,95 +214,9 @@ fn verdicts(cases: &[Case], output: &str) -> (Vec<Verdict>, String) {
     (found, text)
 }
 
-fn announce(verdict: &Verdict, wish: &Wish) {
-    let word = if verdict.passed { "ok" } else { "FAILED" };
-    say(&format!("test {} ... {word} ({:.1}s)", verdict.name, verdict.took.as_secs_f64()));
-    if wish.show_output && verdict.passed && !verdict.output.is_empty() {
-        say(&indent(&verdict.output));
-    }
-}
-
-fn report(verdicts: &[Verdict], left_out: usize, took: Duration) {
-    let failed: Vec<_> = verdicts.iter().filter(|verdict| !verdict.passed).collect();
-    if !failed.is_empty() {
-        say("\nfailures:");
-    }
-    for verdict in &failed {
-        say(&format!("\n---- {} ----\n{}", verdict.name, verdict.output));
-    }
-    failed.iter().for_each(|verdict| say(&format!("    {}", verdict.name)));
-    let (word, passed) = (if failed.is_empty() { "ok" } else { "FAILED" }, verdicts.len() - failed.len());
-    say(&format!(
-        "\ntest result: {word}. {passed} passed; {} failed; 0 ignored; 0 measured; {left_out} filtered out; finished in {:.2}s\n",
-        failed.len(),
-        took.as_secs_f64()
-    ));
-}
-
-impl Wish {
-    fn wants(&self, name: &str) -> bool {
-        let hit = |part: &String| {
-            if self.exact { name == part } else { name.contains(part.as_str()) }
-        };
-        (self.filters.is_empty() || self.filters.iter().any(hit)) && !self.skipped.iter().any(hit)
-    }
-
-    /// One more than the processors: a case spends much of its time waiting.
-    fn threads(&self) -> usize {
-        let processors = || std::thread::available_parallelism().map_or(2, usize::from);
-        self.threads.unwrap_or_else(|| processors() + 1).max(1)
-    }
-}
-
-fn parse(args: impl Iterator<Item = String>) -> Outcome<Wish> {
-    let mut wish = Wish::default();
-    let mut args = args.peekable();
-    while let Some(arg) = args.next() {
-        let (flag, attached) =
-            arg.split_once('=').map_or((arg.as_str(), None), |(f, v)| (f, Some(v.to_owned())));
-        let mut value = || attached.clone().or_else(|| args.next()).ok_or_else(|| missing_value(flag));
-        match flag {
-            "--exact" => wish.exact = true,
-            "--list" => wish.list = true,
-            "--nocapture" | "--no-capture" | "--show-output" => wish.show_output = true,
-            "--skip" => wish.skipped.push(value()?),
-            "--test-threads" => wish.threads = value()?.parse().ok(),
-            "--format" | "--color" | "-Z" => drop(value()?),
-            "--quiet" | "-q" | "--include-ignored" | "--test" => {}
-            _ if flag.starts_with('-') => return Err(Failure::new(format!("unknown option {flag}"))),
-            _ => wish.filters.push(arg),
-        }
-    }
-    Ok(wish)
-}
-
-fn missing_value(flag: &str) -> Failure {
-    Failure::new(format!("{flag} needs a value"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn wish(words: &[&str]) -> Wish {
-        parse(words.iter().map(|word| (*word).to_owned())).unwrap()
-    }
-
-    #[test]
-    fn filters_choose_by_part_of_a_name_and_skip_wins() {
-        let some = wish(&["login", "--skip", "carol"]);
-        assert!(some.wants("login::bob_is_allowed"));
-        assert!(!some.wants("login::carol_is_refused"));
-        assert!(!some.wants("outage::x"));
-        assert!(wish(&[]).wants("anything"));
-    }
-
-    #[test]
-    fn exact_means_the_whole_name() {
-        let one = wish(&["login::bob", "--exact", "--test-threads=1"]);
-        assert!(one.wants("login::bob") && !one.wants("login::bobby"));
-        assert_eq!(one.threads(), 1);
-    }
 
     fn cases(shares: &[(&'static str, Option<&'static str>)]) -> Vec<Case> {
         let case = |(name, shares): &(&'static str, Option<&'static str>)| Case {
@@ -340,7 +240,7 @@ mod tests {
         let all = cases(&[("a", None), ("b", None), ("c", None)]);
         let said = format!("one\n{VERDICT}ok 12\n    two\n    {VERDICT}failed 3\nthe end\n");
         let (found, rest) = verdicts(&all, &said);
-        let seen: Vec<_> = found.iter().map(|v| (v.name, v.passed, v.output.as_str())).collect();
+        let seen: Vec<_> = found.iter().map(|v| (v.name.as_str(), v.passed, v.output.as_str())).collect();
         assert_eq!(seen, [("a", true, "one\n"), ("b", false, "    two\n")]);
         assert_eq!((found[0].took, rest.as_str()), (Duration::from_millis(12), "the end\n"));
     }

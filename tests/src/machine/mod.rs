@@ -1,0 +1,32 @@
+//! Booted machines: Debian 12 and 13 with a real systemd, sshd, logind, cron, for what only a whole system shows: packages,
+//! activation, reboots.
+//!
+//! A case gets a [`Debian`] and asks it for as many [`Machine`]s as it wants, each with files of its own:
+//!
+//! ```no_run
+//! # use svcauth_tests::failure::{Outcome, require_eq};
+//! # use svcauth_tests::machine::Debian;
+//! fn bob_gets_in(debian: &Debian) -> Outcome {
+//!     let machine = debian.enabled()?;
+//!     let ended = machine.ssh("bob", "deployer", &["id", "-un"])?.expect_ok()?;
+//!     require_eq("who it is", ended.text(), "deployer")
+//! }
+//! ```
+//!
+//! Not here: private worlds that share the machine's programs ([`crate::world`]), which start faster and have no systemd.
+
+mod boot;
+mod cgroup;
+mod debian;
+mod furnish;
+mod ground;
+mod inside;
+mod mirror;
+mod release;
+mod runner;
+pub mod tree;
+
+pub use boot::Machine;
+pub use debian::Debian;
+pub use release::Release;
+pub use runner::{Case, main};

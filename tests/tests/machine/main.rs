@@ -1,0 +1,11 @@
+//! The tests on booted machines: Debian 12 and 13, a real systemd. `cargo test -p svcauth_tests --features e2e --test machine`.
+//!
+//! One file per theme. The name of a case is a sentence; each runs on both releases.
+
+mod booted;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    svcauth_tests::machine::main(&[booted::CASES])
+}
