@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use svcauth_host::snapshot_file::SnapshotError;
 
@@ -48,6 +48,12 @@ fn check() -> Result<(), ConfigFileError> {
         keeper::principal(&keytab.bytes, keytab.principal.as_deref()).map_err(fault)?;
     }
     loaded.sources_are_there()
+}
+
+/// The options, for the manual page.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the daemon. Exit status: 0 after a signal, 1 when it cannot start, 2 usage.

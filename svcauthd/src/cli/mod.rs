@@ -3,6 +3,7 @@
 
 mod accounts;
 mod client;
+mod completions;
 mod explain;
 mod log;
 pub(crate) mod output;
@@ -17,7 +18,7 @@ mod who;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use self::output::Failure;
 use crate::usage::arguments;
@@ -73,12 +74,15 @@ enum Command {
     ///
     /// sshd_config(5): AuthorizedKeysCommand /usr/bin/svcauth ssh-keys %u %f %t %k
     SshKeys(SshKeysArgs),
+    /// Print the script with which a shell completes the words of this command
+    #[command(hide = true)]
+    Completions(completions::CompletionsArgs),
 }
 
 #[derive(Debug, Args)]
 struct Json {
     /// Print JSON for scripts
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
 }
 
@@ -153,6 +157,12 @@ struct SshKeysArgs {
     json: Json,
 }
 
+/// The commands and options, for completions and for the manual page.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the command.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -170,6 +180,7 @@ pub fn run() -> ExitCode {
         Command::Who(args) => who::run(&args),
         Command::Report(args) => report::run(&args),
         Command::SshKeys(args) => ssh_keys::run(&args),
+        Command::Completions(args) => completions::run(&args),
     };
     done.unwrap_or_else(|failure| failure.report())
 }
