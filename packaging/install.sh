@@ -47,6 +47,9 @@ for example in svcauth.toml directory.ldif; do
     put 644 "conf/$example" "/usr/share/doc/svcauth/examples/$example"
     [ -e "$root/etc/svcauth/$example" ] || put 644 "conf/$example" "/etc/svcauth/$example"
 done
+for page in docs/man/*; do
+    put 644 "$page" "/usr/share/man/man${page##*.}/$(basename "$page")"
+done
 for stack in conf/pam/*; do
     put 644 "$stack" "/usr/share/doc/svcauth/examples/pam/$(basename "$stack")"
 done

@@ -35,6 +35,8 @@ pub const NEEDED: &[&str] = &[
     "libssl-dev",
     "pkg-config",
     "python3-jsonschema",
+    "man-db",
+    "mandoc",
 ];
 
 /// sssd, which a world installs for itself ([`install_here`]): on the machine it would change PAM and the name service.

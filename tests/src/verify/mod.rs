@@ -112,10 +112,12 @@ fn lints() -> Outcome<usize> {
     Ok(0)
 }
 
-/// Everything but the modules; the ids of SIDs also against sssd's library, which plain `cargo test` does without.
+/// Everything but the modules; and what plain `cargo test` does without: the ids of SIDs against sssd's library, the manual
+/// pages against the programs that show them.
 fn unit_tests() -> Outcome<usize> {
     let plain = run_tests(&["--workspace", "--exclude", "nss_svcauth", "--exclude", "pam_svcauth"])?;
-    Ok(plain + run_tests(&["-p", "svcauth_core", "--test", "sssd_library", "--", "--ignored"])?)
+    let ids = run_tests(&["-p", "svcauth_core", "--test", "sssd_library", "--", "--ignored"])?;
+    Ok(plain + ids + run_tests(&["-p", "svcauthd", "--test", "manuals", "--", "--ignored"])?)
 }
 
 /// The modules by themselves, with no feature that another crate turns on: what they export, need and import, the proof

@@ -1,0 +1,126 @@
+//! svcauth(1) and svcauthd(8) against the command lines.
+
+use std::collections::BTreeSet;
+
+use clap::{Arg, Command};
+
+use crate::page::{Page, items, parts, words};
+
+/// The commands that do something, by the words that one types, in the order of the help.
+fn commands(command: &Command, path: &str, out: &mut Vec<(String, Command)>) {
+    for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
+        let path = format!("{path} {}", inner.get_name()).trim_start().to_owned();
+        // One that only has others below it is not typed alone.
+        if !inner.is_subcommand_required_set() {
+            out.push((path.clone(), inner.clone()));
+        }
+        if inner.get_name() != "help" {
+            commands(inner, &path, out);
+        }
+    }
+}
+
+fn all() -> Vec<(String, Command)> {
+    let mut root = svcauthd::cli::command();
+    root.build();
+    let mut found = Vec::new();
+    commands(&root, "", &mut found);
+    // Each command with others below it has a help of its own, which is the help of the whole.
+    found.retain(|(path, _)| path == "help" || !path.ends_with(" help"));
+    found
+}
+
+/// `--json` and `-o`, `--output` of an option; nothing of a word.
+fn flags(arg: &Arg) -> BTreeSet<String> {
+    let long = arg.get_long().map(|long| format!("--{long}"));
+    long.into_iter().chain(arg.get_short().map(|short| format!("-{short}"))).collect()
+}
+
+fn options(command: &Command) -> Vec<&Arg> {
+    let is_own = |arg: &&Arg| !matches!(arg.get_id().as_str(), "help" | "version");
+    command.get_arguments().filter(is_own).filter(|arg| !arg.is_positional() && !arg.is_hide_set()).collect()
+}
+
+/// `Fl o Ar file , Fl -output Ar file`: `-o`, `--output`.
+fn flags_of_item(line: &str) -> BTreeSet<String> {
+    let names = format!(" {line}").replace(".Fl ", " Fl ");
+    let names = names.split(" Fl ").skip(1).map(|rest| rest.split(' ').next().unwrap());
+    names.map(|name| format!("-{name}")).collect()
+}
+
+#[test]
+fn the_page_has_every_command_in_the_order_of_the_help_and_no_other() {
+    let written = parts(Page::read("svcauth.1").section("COMMANDS"));
+    let known: Vec<String> = all().into_iter().map(|(path, _)| path).collect();
+    assert!(known.len() > 8, "{known:?}");
+    assert_eq!(written, known);
+}
+
+#[test]
+fn the_page_has_every_option_of_a_command_and_no_other() {
+    let page = Page::read("svcauth.1");
+    for (path, command) in all() {
+        let part = page.part(&path);
+        let described: BTreeSet<BTreeSet<String>> =
+            items(part, "Fl").keys().map(|item| flags_of_item(&format!("Fl {item}"))).collect();
+        let known: BTreeSet<BTreeSet<String>> = options(&command).into_iter().map(flags).collect();
+        assert_eq!(described, known, "svcauth {path}");
+        let synopsis: Vec<String> = part.iter().take_while(|line| *line != ".Pp").cloned().collect();
+        let shown = flags_of_item(&synopsis.join(" "));
+        for flags in known {
+            assert!(!flags.is_disjoint(&shown), "svcauth {path}: the synopsis is without {flags:?}");
+        }
+        assert!(shown.is_subset(&described.into_iter().flatten().collect()), "svcauth {path}: {shown:?}");
+    }
+}
+
+#[test]
+fn the_page_has_the_values_of_an_option_its_default_and_the_exit_status() {
+    let page = Page::read("svcauth.1");
+    for (path, command) in all() {
+        let part = page.part(&path);
+        assert!(words(part).contains("Exit status"), "svcauth {path}");
+        for arg in options(&command).into_iter().filter(|arg| arg.get_action().takes_values()) {
+            let mine = flags(arg);
+            let items = items(part, "Fl");
+            let (_, body) =
+                items.iter().find(|(item, _)| flags_of_item(&format!("Fl {item}")) == mine).unwrap();
+            let body = words(body);
+            let values = arg.get_possible_values().into_iter().map(|value| value.get_name().to_owned());
+            let defaults = arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned());
+            for word in values.chain(defaults) {
+                let is_there = body.split([' ', ',', '.', ':', '(']).any(|written| written == word);
+                assert!(is_there, "svcauth {path} {mine:?}: {word} is missing in {body:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_page_names_what_a_command_is_asked_about() {
+    let page = Page::read("svcauth.1");
+    for (path, command) in all() {
+        let part = page.part(&path);
+        let synopsis: Vec<String> = part.iter().take_while(|line| *line != ".Pp").cloned().collect();
+        let count = command.get_positionals().count();
+        assert_eq!(synopsis.join(" ").contains("Ar"), count > 0 || has_values(&command), "svcauth {path}");
+    }
+}
+
+fn has_values(command: &Command) -> bool {
+    options(command).iter().any(|arg| arg.get_action().takes_values()) || command.get_name() == "help"
+}
+
+#[test]
+fn the_page_of_the_daemon_has_its_options_and_no_other() {
+    let mut root = svcauthd::daemon::command();
+    root.build();
+    assert_eq!(root.get_subcommands().filter(|inner| !inner.is_hide_set()).count(), 1, "help alone");
+    let known: BTreeSet<BTreeSet<String>> = root.get_arguments().map(flags).collect();
+    let page = Page::read("svcauthd.8");
+    let described: BTreeSet<BTreeSet<String>> = items(page.section("DESCRIPTION"), "Fl")
+        .keys()
+        .map(|item| flags_of_item(&format!("Fl {item}")))
+        .collect();
+    assert_eq!(described, known);
+}
