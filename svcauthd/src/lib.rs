@@ -19,6 +19,7 @@ pub mod keeper;
 pub mod local_names;
 pub mod mapping;
 pub mod monitor;
+pub mod pam_stack;
 pub mod proof;
 pub mod report;
 pub mod state;
