@@ -4,6 +4,7 @@
 mod accounts;
 mod client;
 mod completions;
+mod doctor;
 mod explain;
 mod log;
 pub(crate) mod output;
@@ -67,6 +68,11 @@ enum Command {
     /// says why and does not guess. Of one process the way to it is shown too. Needs root. Exit status: 0 done; 1 it is no
     /// process of a managed account, or the sessions cannot be read.
     Who(who::WhoArgs),
+    /// Look for what lets somebody past svcauth on this host or can shut root out, and say how to repair it
+    ///
+    /// Changes nothing. Each finding has a stable code, the file and line, what it means and the fix; docs/doctor.md lists them.
+    /// Needs root. Exit status: 0 nothing worse than warnings and notes; 1 faults; 2 usage, or not root.
+    Doctor(doctor::DoctorArgs),
     /// Say who may use what on this host, and what nobody uses
     #[command(subcommand)]
     Report(report::Report),
@@ -178,6 +184,7 @@ pub fn run() -> ExitCode {
         Command::Log(args) => log::run(&args),
         Command::Roles(args) => roles::run(&args),
         Command::Who(args) => who::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Report(args) => report::run(&args),
         Command::SshKeys(args) => ssh_keys::run(&args),
         Command::Completions(args) => completions::run(&args),

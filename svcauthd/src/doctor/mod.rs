@@ -2,7 +2,20 @@
 //!
 //! `svcauth doctor` shows it, and `svcauth enable` refuses to go on while there is a fault.
 
+mod elf;
+mod host;
+mod lint;
+mod nss;
+mod pam;
+mod settings;
+mod site;
+mod trust;
+
 use std::path::PathBuf;
+
+pub use host::Host;
+pub use lint::{ALL, Lint};
+pub use site::Site;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,6 +26,18 @@ pub enum Severity {
     Warning,
     /// A managed account can be reached past svcauth, or root or a local account can be shut out.
     Fault,
+}
+
+impl Severity {
+    /// The word for people and scripts.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Fault => "fault",
+        }
+    }
 }
 
 /// One thing that is not as it should be.
@@ -28,4 +53,26 @@ pub struct Finding {
     pub what: String,
     /// What to do: a command or an edit that can be copied.
     pub fix: String,
+}
+
+/// Looks at this host; it takes some seconds at most, and changes nothing. The worst comes first.
+#[must_use]
+pub fn examine() -> Vec<Finding> {
+    examine_host(&Host::this(), &Site::read())
+}
+
+/// Looks at a host, and at what svcauth knows there.
+fn examine_host(host: &Host, site: &Site) -> Vec<Finding> {
+    let is_enabled = pam::is_enabled(host) || nss::is_enabled(host);
+    let mut found = settings::examine(site, is_enabled);
+    if is_enabled {
+        found.extend(pam::examine(host));
+        found.extend(nss::examine(host, site));
+        found.extend(nss::unknown_local_accounts(host, site));
+    } else {
+        let what = "no service and no name service asks svcauth: it decides nothing on this host".to_owned();
+        found.push(lint::NOT_ENABLED.found(None, what, "run: svcauth enable".to_owned()));
+    }
+    found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    found
 }

@@ -1,0 +1,93 @@
+//! Every code that `svcauth doctor` can name. Codes are an interface: never renamed, never reused (docs/doctor.md).
+
+use std::path::{Path, PathBuf};
+
+use super::{Finding, Severity};
+
+/// A code and how bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lint {
+    /// The word for scripts.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+}
+
+/// Where a finding is.
+pub(super) type Place = Option<(PathBuf, Option<usize>)>;
+
+impl Lint {
+    /// A finding in a line of a file.
+    pub(super) fn at(&self, file: &Path, line: usize, what: String, fix: String) -> Finding {
+        self.found(Some((file.to_owned(), Some(line))), what, fix)
+    }
+
+    /// A finding about a file as a whole.
+    pub(super) fn of(&self, file: impl AsRef<Path>, what: String, fix: String) -> Finding {
+        self.found(Some((file.as_ref().to_owned(), None)), what, fix)
+    }
+
+    /// A finding.
+    pub(super) fn found(&self, place: Place, what: String, fix: String) -> Finding {
+        Finding { code: self.code, severity: self.severity, place, what, fix }
+    }
+}
+
+macro_rules! lints {
+    ($($name:ident = $severity:ident $code:literal;)+) => {
+        $(pub(super) const $name: Lint = Lint { code: $code, severity: Severity::$severity };)+
+        /// All of them, in the order of docs/doctor.md.
+        pub const ALL: &[Lint] = &[$($name),+];
+    };
+}
+
+lints! {
+    NOT_ENABLED = Note "not_enabled";
+
+    CONFIG_INVALID = Fault "config_invalid";
+
+    PAM_SERVICE_UNPROTECTED = Fault "pam_service_unprotected";
+    PAM_OTHER_SERVICE_UNPROTECTED = Warning "pam_other_service_unprotected";
+    PAM_SESSION_MISSING = Fault "pam_session_missing";
+    PAM_ACCOUNT_MISSING = Warning "pam_account_missing";
+    PAM_DENIAL_IGNORED = Fault "pam_denial_ignored";
+    PAM_JUMP_OVER = Fault "pam_jump_over";
+    PAM_ACCOUNT_JUMP_OVER = Warning "pam_account_jump_over";
+    PAM_SUDO_MASKED = Fault "pam_sudo_masked";
+    PAM_TOO_COMPLEX = Warning "pam_too_complex";
+    PAM_SHUTS_OUT = Fault "pam_shuts_out";
+    PAM_ALLOWS_NOBODY = Fault "pam_allows_nobody";
+    PAM_FAILS_OPEN = Fault "pam_fails_open";
+    PAM_FAILS_SHUT = Warning "pam_fails_shut";
+    PAM_DOUBLE = Warning "pam_double";
+    PAM_BEFORE_LOGINUID = Fault "pam_before_loginuid";
+    PAM_NO_LOGINUID = Warning "pam_no_loginuid";
+    PAM_AFTER_USER_ENV = Fault "pam_after_user_env";
+    PAM_USER_ENV = Note "pam_user_env";
+    PAM_BROKEN_LINE = Fault "pam_broken_line";
+    PAM_FILE_WRITABLE = Fault "pam_file_writable";
+    PAM_MODULE_MISSING = Fault "pam_module_missing";
+    PAM_MODULE_BROKEN = Fault "pam_module_broken";
+    PAM_MODULE_WRITABLE = Fault "pam_module_writable";
+
+    NSS_MISSING = Warning "nss_missing";
+    NSS_HALF = Warning "nss_half";
+    NSS_ORDER = Fault "nss_order";
+    NSS_CUT_OFF = Warning "nss_cut_off";
+    NSS_INITGROUPS = Warning "nss_initgroups";
+    NSS_MERGE = Note "nss_merge";
+    NSS_CACHE = Note "nss_cache";
+    NSS_OTHER_SOURCE = Fault "nss_other_source";
+    NSS_SOURCE_UNKNOWN = Warning "nss_source_unknown";
+    NSS_LOCAL_UID = Fault "nss_local_uid";
+    NSS_LOCAL_GID = Warning "nss_local_gid";
+    NSS_FILE_WRITABLE = Fault "nss_file_writable";
+    NSS_MODULE_MISSING = Warning "nss_module_missing";
+    NSS_MODULE_BROKEN = Warning "nss_module_broken";
+    NSS_MODULE_WRITABLE = Fault "nss_module_writable";
+    LOCAL_ACCOUNT_UNKNOWN = Warning "local_account_unknown";
+}
+
+#[cfg(test)]
+#[path = "lint_tests.rs"]
+mod tests;
