@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use svcauth_core::audit::escape::for_terminal;
+use svcauth_host::clock::Clock;
 use svcauth_host::snapshot_file::SnapshotError;
 
 use crate::config_file::{ConfigFileError, Loaded};
@@ -18,6 +20,9 @@ struct Cli {
     /// Read the configuration, say what is wrong with it, and stop
     #[arg(long)]
     check: bool,
+    /// What this boot is called: the unit's %b. Only a sandbox in a container hides that
+    #[arg(long, hide = true, value_name = "ID")]
+    boot_id: Option<String>,
     #[command(subcommand)]
     role: Option<Role>,
 }
@@ -63,6 +68,10 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(status) => return status,
     };
+    if let Some(id) = cli.boot_id.filter(|id| !Clock::call_boot(id)) {
+        let _ = writeln!(std::io::stderr(), "svcauthd: --boot-id: {} is no id of a boot", for_terminal(&id));
+        return ExitCode::from(2);
+    }
     let ended = match cli.role {
         Some(Role::Worker) => worker::run().map_err(|error| error.to_string()),
         Some(Role::Keeper { user, group, principal }) => {
@@ -75,8 +84,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             // Nowhere to report that standard error is closed.
-            let _ =
-                writeln!(std::io::stderr(), "svcauthd: {}", svcauth_core::audit::escape::for_terminal(&why));
+            let _ = writeln!(std::io::stderr(), "svcauthd: {}", for_terminal(&why));
             ExitCode::FAILURE
         }
     }
