@@ -83,7 +83,7 @@ impl Written {
                     let hint = "bind = \"simple\" needs bind_dn and bind_password_file; an empty password is never sent";
                     return Err(check.0.error(place, hint));
                 };
-                Bind::Simple { dn, password_file: check.path(file)? }
+                Bind::Simple { dn, password_file: password_file(check, file)? }
             }
             Word::Gssapi => Bind::Gssapi {
                 keytab: self.keytab.map_or_else(|| Ok(PathBuf::from(KEYTAB)), |path| check.path(path))?,
@@ -91,6 +91,16 @@ impl Written {
             },
         })
     }
+}
+
+/// The path of a file. What stands here in its place may be the password itself, and this error goes to logs.
+fn password_file(check: Check<'_>, text: Spanned<String>) -> Result<PathBuf, ConfigError> {
+    if text.get_ref().starts_with('/') {
+        return check.path(text);
+    }
+    let hint = "bind_password_file is not an absolute path (and is not repeated here, for it may be the password); \
+                write the password into a file of root's with mode 0600, and the path of that file here";
+    Err(check.0.error(text.span(), hint))
 }
 
 /// A name with its realm: the default realm of krb5.conf may be another one, or none.

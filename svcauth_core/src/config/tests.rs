@@ -270,3 +270,14 @@ fn an_empty_list_of_roles_is_kept_as_a_rule_that_allows_nobody() {
         Config::parse("[directory]\nkind = \"ldif\"\n[[access]]\naccounts = [\"*\"]\nroles = []\n").unwrap();
     assert_eq!(config.access.first().map(|rule| &rule.roles), Some(&WrittenRoles::Named(Vec::new())));
 }
+
+#[test]
+fn a_password_in_the_place_of_its_file_is_not_repeated() {
+    let text = |value: &str| LDAP.replace("\"/etc/svcauth/bind.secret\"", &format!("{value:?}"));
+    assert!(Config::parse(&text("/etc/svcauth/other.secret")).is_ok());
+    for password in ["hunter2", "hunter2/../x", "", "hunter2\u{7}"] {
+        let error = Config::parse(&text(password)).unwrap_err();
+        assert_eq!(error.line(), 7, "{password:?}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}

@@ -34,6 +34,7 @@ mod reports;
 mod revocation;
 mod role_ids;
 mod roles;
+mod secrets;
 mod shared_use;
 mod sid;
 mod state;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         outage::CASES,
         pushed::CASES,
         broken_host::CASES,
+        secrets::CASES,
         browser::CASES,
         audit_file::CASES,
         hostile::CASES,
