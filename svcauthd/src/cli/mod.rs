@@ -70,7 +70,8 @@ enum Command {
     Who(who::WhoArgs),
     /// Look for what lets somebody past svcauth on this host or can shut root out, and say how to repair it
     ///
-    /// Changes nothing. Each finding has a stable code, the file and line, what it means and the fix; docs/doctor.md lists them.
+    /// Changes nothing. Each finding has a stable code, the file and line, what it means and the fix;
+    /// /usr/share/doc/svcauth/doctor.md lists them.
     /// Needs root. Exit status: 0 nothing worse than warnings and notes; 1 faults; 2 usage, or not root.
     Doctor(doctor::DoctorArgs),
     /// Say who may use what on this host, and what nobody uses

@@ -10,6 +10,7 @@ const INSTALLED: &[&str] = &[
     "/etc/svcauth/directory.ldif",
     "/run/svcauth/recorder.state",
     "/usr/share/doc/svcauth/audit.md",
+    "/usr/share/doc/svcauth/doctor.md",
     "/usr/share/doc/svcauth/examples/pam",
     "/usr/share/doc/svcauth/examples/svcauth.toml",
     "/usr/share/pam-configs/svcauth",
