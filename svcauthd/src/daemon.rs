@@ -32,6 +32,9 @@ enum Role {
     /// Fetch for a monitor on standard input; started by the monitor only
     #[command(hide = true)]
     Worker,
+    /// Look at a directory for `svcauth setup`; started by that only
+    #[command(hide = true)]
+    Looker,
     /// Prove this host's identity for a worker; started by the monitor only
     #[command(hide = true)]
     Keeper {
@@ -42,6 +45,37 @@ enum Role {
         /// Whose key to use
         principal: Option<String>,
     },
+}
+
+impl Role {
+    fn run(self) -> std::io::Result<()> {
+        match self {
+            Self::Worker => worker::run(),
+            Self::Looker => worker::look(),
+            Self::Keeper { user, group, principal } => {
+                keeper::run(user.into(), group.into(), principal.as_deref())
+            }
+        }
+    }
+}
+
+/// A process of the daemon's kind that only serves whoever started it, and never the daemon itself: `svcauth setup` has
+/// such processes too, and its own program is what it starts for them.
+#[derive(Debug, Parser)]
+#[command(name = "svcauthd")]
+struct Child {
+    #[command(subcommand)]
+    role: Role,
+}
+
+/// Runs that process if this program was started as one; none if it was not.
+#[must_use]
+pub fn run_as_child() -> Option<ExitCode> {
+    if std::env::args_os().next()? != "svcauthd" {
+        return None;
+    }
+    let done = arguments().map(|child: Child| child.role.run().map_err(|error| error.to_string()));
+    Some(done.map_or_else(|status| status, finished))
 }
 
 /// What a refresh would need: the configuration and every file that it names.
@@ -73,13 +107,14 @@ pub fn run() -> ExitCode {
         return ExitCode::from(2);
     }
     let ended = match cli.role {
-        Some(Role::Worker) => worker::run().map_err(|error| error.to_string()),
-        Some(Role::Keeper { user, group, principal }) => {
-            keeper::run(user.into(), group.into(), principal.as_deref()).map_err(|error| error.to_string())
-        }
+        Some(role) => role.run().map_err(|error| error.to_string()),
         None if cli.check => check().map_err(|error| error.to_string()),
         None => monitor::run().map_err(|error| error.to_string()),
     };
+    finished(ended)
+}
+
+fn finished(ended: Result<(), String>) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {

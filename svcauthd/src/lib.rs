@@ -22,6 +22,7 @@ pub mod monitor;
 pub mod pam_stack;
 pub mod proof;
 pub mod report;
+pub mod setup;
 pub mod state;
 pub mod state_dir;
 pub mod table;

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _};
-use svcauth_core::id::parse_id;
+use svcauth_core::id::{IdRange, parse_id};
 
 /// Longest file that is read, in bytes.
 const MAX_FILE: u64 = 64 << 20;
@@ -76,6 +76,12 @@ impl LocalNames {
     #[must_use]
     pub fn has_gid(&self, gid: u32) -> bool {
         self.gids.contains(&gid)
+    }
+    /// A user or group with an id of the range, the least of them: what it is, and its id.
+    #[must_use]
+    pub fn in_range(&self, range: IdRange) -> Option<(&'static str, u32)> {
+        let least = |ids: &HashSet<u32>| ids.iter().copied().filter(|id| range.contains(*id)).min();
+        least(&self.uids).map(|uid| ("user", uid)).or_else(|| Some(("group", least(&self.gids)?)))
     }
     /// The ids of the user of exactly this name; the first line counts, as it does for libc.
     #[must_use]

@@ -15,6 +15,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, getgroups};
 use svcauth_core::config::Config;
 
+use crate::directory::look::{Ask, Told, answer};
 use crate::directory::{Answer, Request, Source, Traffic, Wake, readable};
 use crate::failure::{Failure, FailureKind};
 use crate::frame;
@@ -54,6 +55,19 @@ pub fn run() -> io::Result<()> {
         };
         frame::write(&mut monitor, &last, frame::WORKER_MAX)?;
     }
+}
+
+/// Answers one question of `svcauth setup`, with the same restrictions.
+///
+/// # Errors
+/// As [`run`].
+pub fn look() -> io::Result<()> {
+    restrict()?;
+    let mut asker = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let Some(ask) = frame::read::<Ask>(&mut asker, frame::WORKER_MAX)? else {
+        return Ok(());
+    };
+    answer(ask, &mut |told: Told| frame::write(&mut asker, &told, frame::WORKER_MAX))
 }
 
 /// Gives up what the monitor has left to give up, and makes sure that it is gone.

@@ -19,7 +19,7 @@ pub(super) const NOT_RUNNING: &str =
     "svcauthd is not running; run: systemctl start svcauthd; why it ended is told by: journalctl -u svcauthd";
 
 /// Why the daemon did not answer.
-pub(super) enum NoAnswer {
+pub(crate) enum NoAnswer {
     /// None is running.
     NotRunning,
     /// Something went wrong on the way.
@@ -64,8 +64,14 @@ fn try_to_tell(request: &Request) -> io::Result<()> {
 }
 
 /// Sends one request and waits for its reply.
-pub(super) fn ask(request: &Request, patience: Option<Duration>) -> Result<Reply, NoAnswer> {
+pub(crate) fn ask(request: &Request, patience: Option<Duration>) -> Result<Reply, NoAnswer> {
     ask_and_watch(request, patience, &mut |_| {})
+}
+
+/// The process that answers on the socket.
+pub(crate) fn daemon_pid() -> io::Result<i32> {
+    let credentials = getsockopt(&UnixStream::connect(paths::SOCKET)?, PeerCredentials)?;
+    if credentials.uid() == 0 { Ok(credentials.pid()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
 }
 
 /// Sends one request and waits for its reply; a refresh may take as long as the directory is slow, and how far it is goes

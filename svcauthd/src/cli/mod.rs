@@ -2,7 +2,7 @@
 //! managed accounts are refused (`status`); 141 nobody reads the output any more, as a shell shows SIGPIPE.
 
 mod accounts;
-mod client;
+pub(crate) mod client;
 mod completions;
 mod doctor;
 mod explain;
@@ -11,6 +11,7 @@ pub(crate) mod output;
 mod progress;
 mod report;
 mod roles;
+mod setup;
 mod snapshot;
 mod ssh_keys;
 mod status;
@@ -62,6 +63,11 @@ enum Command {
     /// name later, and the same one deleted and made again, is nobody's role until `svcauth roles approve ROLE`.
     /// Needs root. Exit status: 0 done; 1 not done, with the reason.
     Roles(RolesArgs),
+    /// Write the configuration: find the directory, test it, show what it holds, and ask who may use what
+    ///
+    /// Asks on a terminal; every answer is an option, too. Nothing changes about who can log in until `svcauth enable`. Needs
+    /// root. Exit status: 0 done, or nothing had to be done; 1 not done, and nothing changed; 2 usage.
+    Setup(Box<setup::SetupArgs>),
     /// Show the person behind each live process of the managed accounts
     ///
     /// One line for each process, also for one that setsid or nohup has left behind after the logout. Where nobody can tell, it
@@ -173,6 +179,9 @@ pub fn command() -> clap::Command {
 /// Runs the command.
 #[must_use]
 pub fn run() -> ExitCode {
+    if let Some(status) = crate::daemon::run_as_child() {
+        return status;
+    }
     let cli: Cli = match arguments() {
         Ok(cli) => cli,
         Err(status) => return status,
@@ -184,6 +193,7 @@ pub fn run() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Log(args) => log::run(&args),
         Command::Roles(args) => roles::run(&args),
+        Command::Setup(args) => setup::run(*args),
         Command::Who(args) => who::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Report(args) => report::run(&args),

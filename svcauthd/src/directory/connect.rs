@@ -26,6 +26,10 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
     fn protection(&self) -> Protection {
         Protection::None
     }
+    /// The certificate that the server has shown, in DER.
+    fn certificate(&self) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 impl Stream for TcpStream {}
@@ -35,6 +39,9 @@ impl Stream for tokio::io::DuplexStream {}
 impl Stream for tokio_native_tls::TlsStream<TcpStream> {
     fn protection(&self) -> Protection {
         Protection::Tls { end_point: self.get_ref().tls_server_end_point().ok().flatten() }
+    }
+    fn certificate(&self) -> Option<Vec<u8>> {
+        self.get_ref().peer_certificate().ok().flatten()?.to_der().ok()
     }
 }
 
@@ -81,6 +88,20 @@ pub(super) async fn open(
         Ok(stream) => Ok(Box::new(stream)),
         Err(error) => Err(FetchError::Tls { server: uri.to_string(), what: in_short(&error.to_string()) }),
     }
+}
+
+/// The certificate that a server shows, in DER and whatever it is worth: nothing is said on that connection. For telling an
+/// administrator why it is refused.
+pub(super) async fn certificate_of(ldap: &LdapDirectory, uri: &DirectoryUri) -> Option<Vec<u8>> {
+    let DirectoryUri::Host { host, port, .. } = uri else { return None };
+    let mut tcp = TcpStream::connect((host.as_str(), *port)).await.ok()?;
+    if ldap.tls == Tls::StartTls {
+        start_tls(uri, &mut tcp).await.ok()?;
+    }
+    let mut anybody = TlsConnector::builder();
+    anybody.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
+    let connector = tokio_native_tls::TlsConnector::from(anybody.build().ok()?);
+    connector.connect(host, tcp).await.ok()?.certificate()
 }
 
 /// Lets the kernel end a connection whose other end is gone without a word: after 45 s of silence, or 30 s after bytes that

@@ -33,6 +33,14 @@ pub(super) fn fetch(config: &Config, path: &Path, sink: &mut dyn Sink) -> Result
     }
 }
 
+/// Every entry of the file, whatever it is.
+pub(super) fn each(path: &Path, take: &mut dyn FnMut(&Entry)) -> Result<(), FetchError> {
+    let fault = |what: String| FetchError::File { path: path.to_path_buf(), what };
+    let bytes = read(path).map_err(fault)?;
+    ldif::each(&bytes, &mut |_, entry| take(&entry))
+        .map_err(|fault| FetchError::Ldif { path: path.to_path_buf(), fault })
+}
+
 /// One search while the entries pass by.
 struct Answer<'a> {
     kind: Kind,

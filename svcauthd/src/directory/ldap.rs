@@ -118,7 +118,7 @@ impl Server<'_> {
     }
 
     /// Binds.
-    async fn session(
+    pub(super) async fn session(
         &self,
         ldap: &LdapDirectory,
         secret: Option<&str>,

@@ -15,6 +15,7 @@ mod file;
 pub mod guard;
 mod ldap;
 pub mod ldif;
+pub mod look;
 mod mark;
 mod pump;
 mod ranges;

@@ -40,7 +40,7 @@ pub(super) type Take<'a> = &'a mut dyn FnMut(Entry) -> Result<(), FetchError>;
 
 /// At its root a domain refers to the naming contexts below it and to other domains, which hold nothing that was asked for
 /// ([MS-ADTS] 3.1.1.3.4.1.4: `LDAP_SERVER_DOMAIN_SCOPE_OID`). Of other kinds a referral is a part that is missing.
-fn scope(config: &Config) -> Vec<RawControl> {
+pub(super) fn scope(config: &Config) -> Vec<RawControl> {
     let ctype = "1.2.840.113556.1.4.1339".to_owned();
     let is_ad = config.directory.kind.is_ad();
     is_ad.then_some(RawControl { ctype, crit: false, val: None }).into_iter().collect()

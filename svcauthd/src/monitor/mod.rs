@@ -22,7 +22,7 @@ mod refused_key;
 mod revocation;
 mod server;
 mod start;
-mod supervisor;
+pub(crate) mod supervisor;
 mod sweep;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};

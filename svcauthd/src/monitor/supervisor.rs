@@ -14,6 +14,7 @@ use super::Event;
 use super::intake::Intake;
 use super::keeping::Kept;
 use crate::config_file::{Keytab, Loaded};
+use crate::directory::look::{Ask, Told};
 use crate::directory::{Depth, Mark, Traffic, readable};
 use crate::failure::{Failure, FailureKind};
 use crate::frame;
@@ -26,6 +27,8 @@ const ENTRIES_MAX: usize = 5_000_000;
 /// Most bytes that an answer may come in: one with a million accounts. A worker that sends without end must not fill the
 /// memory of root's process.
 const BYTES_MAX: u64 = 512 << 20;
+/// The same for what looks at a directory.
+const LOOK_MAX: u64 = 4 << 20;
 /// Longest text that is shown of what a worker says, in characters; more would not fit into a reply of the socket.
 const SAID_MAX: usize = 2000;
 /// What a worker may take beyond the deadline it was given before it is killed.
@@ -156,29 +159,76 @@ impl Supervisor {
         if self.worker.as_mut().is_none_or(dead) {
             self.end_worker();
             self.started += 1;
-            self.worker = Some(start(self.user, keytab, self.started)?);
+            self.worker = Some(start("worker", self.user, keytab, self.started)?);
         }
         self.worker.as_mut().ok_or_else(|| io::Error::other("no worker"))
     }
 
     fn end_worker(&mut self) {
-        if let Some(mut worker) = self.worker.take() {
-            // Already dead is as good.
-            let _ = worker.child.kill();
-            let _ = worker.child.wait();
+        self.worker = None;
+    }
+}
+
+/// One whole fetch by a worker of its own, with what need not be in any file yet.
+///
+/// # Errors
+/// As an answer to the monitor: why there are no entries.
+pub(crate) fn fetch_once(
+    user: Ids,
+    job: &Job,
+    keytab: Option<Keytab>,
+    heard: &mut dyn FnMut([usize; 3]),
+) -> Result<(Staged, Done), Failure> {
+    let lost = |error: io::Error| Failure::new(FailureKind::Worker, format!("the worker is lost: {error}"));
+    let mut worker = start("worker", user, keytab, 1).map_err(lost)?;
+    worker.socket.set_write_timeout(Some(GRACE)).map_err(lost)?;
+    frame::write(&mut worker.socket, job, frame::WORKER_MAX).map_err(lost)?;
+    let deadline = Instant::now() + Duration::from_secs(job.deadline_seconds) + GRACE;
+    let answered = receive(&worker.socket, deadline, heard).map_err(lost)?;
+    answered.map_err(|(failure, _)| failure)
+}
+
+/// Puts one question to a process of the user svcauth that looks at a directory step by step, and hears it out.
+///
+/// # Errors
+/// When it cannot be started, is late, talks nonsense or ends early.
+pub(crate) fn look(
+    user: Ids,
+    ask: &Ask,
+    keytab: Option<Keytab>,
+    patience: Duration,
+    heard: &mut dyn FnMut(Told),
+) -> io::Result<()> {
+    let mut looker = start("looker", user, keytab, 1)?;
+    looker.socket.set_write_timeout(Some(GRACE))?;
+    frame::write(&mut looker.socket, ask, frame::WORKER_MAX)?;
+    let mut intake = Intake::new(&looker.socket, Instant::now() + patience + GRACE, LOOK_MAX);
+    loop {
+        match frame::read::<Told>(&mut intake, frame::WORKER_MAX)? {
+            Some(Told::End) => return Ok(()),
+            Some(told) => heard(told),
+            None => return Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 }
 
-/// The worker's own program, as another user, with the socket as standard input, the way to the keeper, if there is one,
-/// as standard output, and nothing else.
-fn start(user: Ids, keytab: Option<Keytab>, number: u64) -> io::Result<Worker> {
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // Already dead is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program of the worker, or of the one that looks for `svcauth setup`, as another user, with the socket as standard
+/// input, the way to the keeper, if there is one, as standard output, and nothing else.
+fn start(role: &str, user: Ids, keytab: Option<Keytab>, number: u64) -> io::Result<Worker> {
     let (socket, theirs) = UnixStream::pair()?;
     let (keeper, way) = keytab.map(|keytab| Kept::start(user, keytab)).transpose()?.unzip();
     // `uid` makes the standard library clear the supplementary groups too; the worker checks all of it again.
     let child = Command::new("/proc/self/exe")
         .arg0("svcauthd")
-        .arg("worker")
+        .arg(role)
         .env_clear()
         .current_dir("/")
         .uid(user.uid)

@@ -23,6 +23,7 @@ use servers::{Round, Servers};
 use std::collections::hash_map::DefaultHasher;
 use std::fmt;
 use std::hash::Hasher as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use svcauth_core::config::{DirectoryUri, LdapDirectory, ServerSource, Tls};
 use tokio::time::timeout;
@@ -65,11 +66,7 @@ pub(super) struct Way {
 impl Default for Reach {
     /// For this host: its resolver, and its name for what is drawn by lot.
     fn default() -> Self {
-        let mut hasher = DefaultHasher::new();
-        if let Ok(name) = nix::unistd::gethostname() {
-            hasher.write(name.as_encoded_bytes());
-        }
-        Self::new(discover::system(), hasher.finish())
+        Self::new(discover::system(), seed())
     }
 }
 
@@ -77,6 +74,37 @@ impl fmt::Debug for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reach").field("servers", &self.servers).finish_non_exhaustive()
     }
+}
+
+/// The certificates that count, read now.
+///
+/// # Errors
+/// [`FetchError::File`] when `ca_file` gives none.
+pub(super) fn trusted(ca_file: Option<&Path>) -> Result<TlsConnector, FetchError> {
+    Trust::default().connector(ca_file, Instant::now())
+}
+
+/// The controllers of a domain, as DNS names them now, in the order in which this host asks them.
+///
+/// # Errors
+/// [`FetchError::Discovery`] when there is none.
+pub(super) async fn controllers(
+    domain: &str,
+    tls: Tls,
+    time: Duration,
+) -> Result<Vec<DirectoryUri>, FetchError> {
+    // Of the time for a whole fetch one question gets a quarter.
+    let found = discover::find(&discover::system(), (domain, None), tls, seed(), time * 4).await?;
+    Ok(found.uris)
+}
+
+/// What is drawn by lot is drawn for this host.
+fn seed() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    if let Ok(name) = nix::unistd::gethostname() {
+        hasher.write(name.as_encoded_bytes());
+    }
+    hasher.finish()
 }
 
 impl Reach {
