@@ -35,6 +35,7 @@ mod revocation;
 mod role_ids;
 mod roles;
 mod secrets;
+mod setup;
 mod shared_use;
 mod sid;
 mod state;
@@ -89,6 +90,6 @@ const THEMES: &[&[Case]] = &[
 ];
 
 fn main() -> ExitCode {
-    let everywhere = everywhere::CASES.iter().copied();
+    let everywhere = everywhere::CASES.iter().chain(setup::CASES).copied();
     svcauth_tests::runner::main(&everywhere.chain(THEMES.iter().copied()).collect::<Vec<_>>())
 }
