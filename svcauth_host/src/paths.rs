@@ -2,6 +2,8 @@
 
 /// The configuration.
 pub const CONFIG: &str = "/etc/svcauth/svcauth.toml";
+/// Where `svcauth setup` puts the password of the bind; mode 0600.
+pub const BIND_SECRET: &str = "/etc/svcauth/bind.secret";
 /// The directory of the published state.
 pub const STATE_DIR: &str = "/var/lib/svcauth";
 /// What NSS answers; mode 0644.

@@ -1,10 +1,10 @@
 //! Answers as the text of a configuration.
 
+use svcauth_host::paths::BIND_SECRET;
+
 use super::answers::Answers;
 use super::template::Template;
 
-/// Where the bind password is kept.
-pub const SECRET: &str = "/etc/svcauth/bind.secret";
 /// Where the file of `kind = "ldif"` is, if nothing else is said.
 pub const LDIF: &str = "/etc/svcauth/directory.ldif";
 
@@ -48,7 +48,7 @@ fn bind(template: &mut Template, answers: &Answers) {
     let word = answers.bind.as_deref().unwrap_or("anonymous");
     template.text("[directory]", "bind", word);
     let is_simple = word == "simple";
-    let secret = is_simple.then(|| SECRET.to_owned());
+    let secret = is_simple.then(|| BIND_SECRET.to_owned());
     let of_simple = |value: &Option<String>| value.clone().filter(|_| is_simple);
     let of_kerberos = |value: &Option<String>| value.clone().filter(|_| word == "gssapi");
     let keys = [
@@ -94,7 +94,7 @@ fn entries(template: &mut Template, answers: &Answers, kind: &str) {
 mod tests {
     use svcauth_core::config::{Bind, Config, Tls, WrittenRoles};
 
-    use super::{Answers, SECRET, text};
+    use super::{Answers, BIND_SECRET, text};
 
     fn some(text: &str) -> Option<String> {
         Some(text.to_owned())
@@ -139,7 +139,7 @@ mod tests {
         let server = config.directory.kind.server().unwrap();
         assert_eq!(server.tls, Tls::StartTls);
         let Bind::Simple { dn, password_file } = &server.bind else { panic!("{:?}", server.bind) };
-        assert_eq!((dn.as_str(), password_file.to_str()), ("cn=\"x\", dc=example", Some(SECRET)));
+        assert_eq!((dn.as_str(), password_file.to_str()), ("cn=\"x\", dc=example", Some(BIND_SECRET)));
         assert_eq!(config.people.search.base, "ou=p,dc=b");
         assert_eq!(config.people.search.filter.to_string(), "(uid=*)");
         assert_eq!(config.accounts.id_range.to_string(), "5000-5999");

@@ -230,7 +230,7 @@ impl Setup<'_> {
     fn files(&self) -> Vec<New> {
         let text = draft::text(&self.answers, None);
         let secret = self.secret.as_ref().map(|secret| New {
-            path: PathBuf::from(draft::SECRET),
+            path: PathBuf::from(paths::BIND_SECRET),
             bytes: format!("{secret}\n").into_bytes(),
             mode: 0o600,
         });
