@@ -16,6 +16,7 @@ pub mod failure;
 pub mod frame;
 pub mod job;
 pub mod keeper;
+mod key_files;
 pub mod local_names;
 pub mod mapping;
 pub mod monitor;

@@ -15,7 +15,7 @@ use crate::control::{Counts, Reply, Request};
 use crate::frame;
 
 /// What to do when there is no daemon.
-pub(super) const NOT_RUNNING: &str =
+pub(crate) const NOT_RUNNING: &str =
     "svcauthd is not running; run: systemctl start svcauthd; why it ended is told by: journalctl -u svcauthd";
 
 /// Why the daemon did not answer.

@@ -1,10 +1,8 @@
 //! `svcauth report`: asks the host for what a report is made of, and puts it where it was asked for.
 
 mod access;
-mod key_file;
 mod keys;
 mod output;
-mod sshd_config;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};

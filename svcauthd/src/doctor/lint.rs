@@ -70,6 +70,25 @@ lints! {
     PAM_MODULE_BROKEN = Fault "pam_module_broken";
     PAM_MODULE_WRITABLE = Fault "pam_module_writable";
 
+    SSHD_NO_PAM = Fault "sshd_no_pam";
+    SSHD_PAM_SERVICE = Fault "sshd_pam_service";
+    SSHD_CONFIG_INVALID = Fault "sshd_config_invalid";
+    SSHD_FILE_WRITABLE = Fault "sshd_file_writable";
+    SSHD_SHADOWED = Fault "sshd_shadowed";
+    SSHD_NO_INCLUDE = Fault "sshd_no_include";
+    SSHD_USER_ENVIRONMENT = Warning "sshd_user_environment";
+    SSHD_ACCEPT_ENV = Warning "sshd_accept_env";
+    SSHD_NO_KEYS_COMMAND = Warning "sshd_no_keys_command";
+    SSHD_OTHER_KEYS_COMMAND = Warning "sshd_other_keys_command";
+    SSHD_KEYS_COMMAND_USER = Warning "sshd_keys_command_user";
+    SSHD_KEY_FILE = Warning "sshd_key_file";
+    SSHD_KEY_FILE_UNREADABLE = Warning "sshd_key_file_unreadable";
+    SSHD_KEY_FILES_UNSEEN = Warning "sshd_key_files_unseen";
+    SSHD_CA_MISSING = Warning "sshd_ca_missing";
+    SSHD_CA_UNKNOWN = Note "sshd_ca_unknown";
+    SSHD_CHROOT = Note "sshd_chroot";
+    SSHD_NOT_ALL_ASKED = Note "sshd_not_all_asked";
+
     NSS_MISSING = Warning "nss_missing";
     NSS_HALF = Warning "nss_half";
     NSS_ORDER = Fault "nss_order";

@@ -9,6 +9,7 @@ mod nss;
 mod pam;
 mod settings;
 mod site;
+mod sshd;
 mod trust;
 
 use std::path::PathBuf;
@@ -67,6 +68,7 @@ fn examine_host(host: &Host, site: &Site) -> Vec<Finding> {
     let mut found = settings::examine(site, is_enabled);
     if is_enabled {
         found.extend(pam::examine(host));
+        found.extend(sshd::examine(host, site));
         found.extend(nss::examine(host, site));
         found.extend(nss::unknown_local_accounts(host, site));
     } else {
@@ -75,4 +77,15 @@ fn examine_host(host: &Host, site: &Site) -> Vec<Finding> {
     }
     found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     found
+}
+
+/// Each finding once: the same line of a file can matter for many.
+fn once(found: Vec<Finding>) -> Vec<Finding> {
+    let mut kept: Vec<Finding> = Vec::new();
+    for finding in found {
+        if !kept.iter().any(|other| (other.code, &other.place) == (finding.code, &finding.place)) {
+            kept.push(finding);
+        }
+    }
+    kept
 }

@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use svcauth_core::config::Managed;
+use svcauth_core::origin::Fingerprint;
 use svcauth_core::snapshot::access::AccessSnapshot;
 use svcauth_core::snapshot::{Invalid, PasswdEntry, RecordKind, Snapshot, Table};
 use svcauth_host::managed::Known;
@@ -31,6 +32,7 @@ pub struct Site {
     /// The numbers and local accounts, also where only the last configuration says so.
     pub(super) managed: Option<Managed>,
     pub(super) accounts: Vec<Account>,
+    pub(super) access: Option<AccessSnapshot<SnapshotFile>>,
 }
 
 impl Site {
@@ -47,7 +49,12 @@ impl Site {
         });
         let access = open_access().ok();
         let accounts = access.as_ref().and_then(|access| accounts(access).ok()).unwrap_or_default();
-        Self { loaded, fault, managed, accounts }
+        Self { loaded, fault, managed, accounts, access }
+    }
+
+    /// The login name of the person whose key this is.
+    pub(super) fn owner_of(&self, key: &Fingerprint) -> Option<String> {
+        Some(self.access.as_ref()?.person_by_key(key).ok()??.person.login)
     }
 }
 

@@ -12,13 +12,13 @@ use svcauth_core::snapshot::{Invalid, PasswdEntry, RecordKind, Snapshot, Table};
 use svcauth_host::paths;
 use svcauth_host::snapshot_file::{SnapshotFile, open_accounts};
 
-use super::key_file::{Contents, read};
 use super::output::{Columns, Out};
-use super::sshd_config::KeyFiles;
 use super::{Format, KeysArgs, Moment, note};
 use crate::cli::Done;
 use crate::cli::output::Failure;
 use crate::cli::snapshot::{self, damaged};
+use crate::key_files::careful::{Contents, read};
+use crate::key_files::sshd_config::KeyFiles;
 use crate::report::about::for_people;
 use crate::report::access::{Here, Inventory, Service};
 use crate::report::authorized_keys::{KeyLine, parse};

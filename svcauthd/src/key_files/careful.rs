@@ -16,7 +16,7 @@ const BYTES_MAX: u64 = 4 << 20;
 
 /// What was read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Contents {
+pub(crate) enum Contents {
     /// There is no such file.
     Missing,
     /// The whole file.
@@ -29,7 +29,7 @@ pub(super) enum Contents {
 ///
 /// # Errors
 /// Why it is not read, for the administrator.
-pub(super) fn read(home: &Path, path: &Path) -> Result<Contents, String> {
+pub(crate) fn read(home: &Path, path: &Path) -> Result<Contents, String> {
     let opened = match path.strip_prefix(home) {
         Ok(below) => open_below(home, below),
         Err(_) => open_elsewhere(path),

@@ -16,16 +16,16 @@ const DEPTH: usize = 16;
 const DEFAULT: &str = ".ssh/authorized_keys .ssh/authorized_keys2";
 
 /// What sshd says about key files.
-pub(super) struct KeyFiles {
+pub(crate) struct KeyFiles {
     /// The patterns for every account, unless they depend on the account.
     same: Option<Vec<String>>,
     /// Why sshd was not asked, or did not answer; then its default is taken.
-    pub(super) trouble: Option<String>,
+    pub(crate) trouble: Option<String>,
 }
 
 impl KeyFiles {
     /// Asks sshd; once for all accounts if its configuration has no `Match`.
-    pub(super) fn ask() -> Self {
+    pub(crate) fn ask() -> Self {
         if has_match(Path::new(CONFIG), DEPTH) {
             return Self { same: None, trouble: None };
         }
@@ -36,7 +36,7 @@ impl KeyFiles {
     }
 
     /// The files of an account: absolute, tokens replaced.
-    pub(super) fn of(&mut self, account: &str, uid: u32, home: &Path) -> Vec<PathBuf> {
+    pub(crate) fn of(&mut self, account: &str, uid: u32, home: &Path) -> Vec<PathBuf> {
         let patterns = match &self.same {
             Some(patterns) => patterns.clone(),
             None => ask_sshd(Some(account)).unwrap_or_else(|why| {
