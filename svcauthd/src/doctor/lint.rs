@@ -105,6 +105,47 @@ lints! {
     NSS_MODULE_BROKEN = Warning "nss_module_broken";
     NSS_MODULE_WRITABLE = Fault "nss_module_writable";
     LOCAL_ACCOUNT_UNKNOWN = Warning "local_account_unknown";
+
+    SUDO_NO_SESSION = Fault "sudo_no_session";
+    SUDO_PAM_SERVICE = Fault "sudo_pam_service";
+    SUDO_UNKNOWN_ID = Warning "sudo_unknown_id";
+    SUDO_NO_ACCOUNT = Warning "sudo_no_account";
+    SUDO_NO_CRED = Note "sudo_no_cred";
+    SUDO_REMOTE = Note "sudo_remote";
+    SUDO_RS = Note "sudo_rs";
+
+    STATE_WRITABLE = Fault "state_writable";
+    STATE_READABLE = Warning "state_readable";
+    STATE_HIDDEN = Warning "state_hidden";
+    COMMAND_WRITABLE = Fault "command_writable";
+    DISK_NEARLY_FULL = Warning "disk_nearly_full";
+
+    SNAPSHOT_MISSING = Fault "snapshot_missing";
+    SNAPSHOT_INVALID = Fault "snapshot_invalid";
+    SNAPSHOT_STALE = Fault "snapshot_stale";
+    SNAPSHOT_OLD = Warning "snapshot_old";
+    DAEMON_NOT_RUNNING = Warning "daemon_not_running";
+    DAEMON_NO_ANSWER = Warning "daemon_no_answer";
+    DAEMON_NOT_ENABLED = Warning "daemon_not_enabled";
+    DIRECTORY_FAILS = Warning "directory_fails";
+    AUDIT_NOT_WRITTEN = Warning "audit_not_written";
+    AUDIT_SPOOL_GROWS = Warning "audit_spool_grows";
+    CLOCK_UNSYNCHRONISED = Warning "clock_unsynchronised";
+    CLOCK_JUMPED = Warning "clock_jumped";
+    PROC_HIDDEN = Warning "proc_hidden";
+    NO_AUDIT_SESSIONS = Note "no_audit_sessions";
+
+    HOME_FOREIGN = Fault "home_foreign";
+    HOME_WRITABLE = Fault "home_writable";
+    HOME_MISSING = Note "home_missing";
+    HOME_STARTUP_FILE = Note "home_startup_file";
+    HOMES_UNSEEN = Note "homes_unseen";
+    ACCOUNT_CRONTAB = Note "account_crontab";
+    ACCOUNT_AT_JOB = Note "account_at_job";
+    ACCOUNT_LINGERS = Warning "account_lingers";
+    KSU = Warning "ksu";
+    DOAS = Warning "doas";
+    PLACES_UNSEEN = Warning "places_unseen";
 }
 
 #[cfg(test)]

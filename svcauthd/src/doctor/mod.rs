@@ -3,16 +3,23 @@
 //! `svcauth doctor` shows it, and `svcauth enable` refuses to go on while there is a fault.
 
 mod elf;
+mod homes;
 mod host;
 mod lint;
 mod nss;
 mod pam;
+mod running;
 mod settings;
 mod site;
 mod sshd;
+mod state;
+mod sudo;
 mod trust;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 pub use host::Host;
 pub use lint::{ALL, Lint};
@@ -56,27 +63,47 @@ pub struct Finding {
     pub fix: String,
 }
 
+/// How long a part of the looking may take that touches homes, which may be on a server that is down.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Looks at this host; it takes some seconds at most, and changes nothing. The worst comes first.
 #[must_use]
 pub fn examine() -> Vec<Finding> {
-    examine_host(&Host::this(), &Site::read())
+    examine_host(&Arc::new(Host::this()), &Arc::new(Site::read()))
 }
 
 /// Looks at a host, and at what svcauth knows there.
-fn examine_host(host: &Host, site: &Site) -> Vec<Finding> {
+fn examine_host(host: &Arc<Host>, site: &Arc<Site>) -> Vec<Finding> {
     let is_enabled = pam::is_enabled(host) || nss::is_enabled(host);
     let mut found = settings::examine(site, is_enabled);
     if is_enabled {
         found.extend(pam::examine(host));
-        found.extend(sshd::examine(host, site));
+        found.extend(sudo::examine(host));
         found.extend(nss::examine(host, site));
         found.extend(nss::unknown_local_accounts(host, site));
+        found.extend(state::examine(host, site));
+        found.extend(running::examine(host, site));
+        found.extend(within(host, site, sshd::examine));
+        found.extend(within(host, site, homes::examine));
     } else {
         let what = "no service and no name service asks svcauth: it decides nothing on this host".to_owned();
         found.push(lint::NOT_ENABLED.found(None, what, "run: svcauth enable".to_owned()));
     }
     found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     found
+}
+
+/// Looks in a thread of its own, which is left behind if it does not come back: a call to a server that is down waits for ever.
+fn within(host: &Arc<Host>, site: &Arc<Site>, look: fn(&Host, &Site) -> Vec<Finding>) -> Vec<Finding> {
+    let (sender, receiver) = channel();
+    let (host, site) = (Arc::clone(host), Arc::clone(site));
+    // Nobody listens any more when it took too long.
+    std::thread::spawn(move || drop(sender.send(look(&host, &site))));
+    receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        let what = "homes, or files of keys in them, did not answer in time, and were left out".to_owned();
+        let fix = "look for a mounted file system whose server is down: findmnt -t nfs,nfs4,cifs".to_owned();
+        vec![lint::PLACES_UNSEEN.found(None, what, fix)]
+    })
 }
 
 /// Each finding once: the same line of a file can matter for many.

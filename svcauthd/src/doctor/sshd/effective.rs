@@ -9,7 +9,7 @@ use crate::doctor::{Host, Site};
 pub(super) const SSHD: &str = "/usr/sbin/sshd";
 /// Logins that are asked about, and how long that may take: an answer takes some hundredths of a second.
 const QUESTIONS_MAX: usize = 64;
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(8);
 /// From an address that no `Match` of a real site names (RFC 5737).
 const ADDRESS: &str = "192.0.2.1";
 

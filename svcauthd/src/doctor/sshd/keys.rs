@@ -14,7 +14,7 @@ use crate::key_files::sshd_config::KeyFiles;
 use crate::report::authorized_keys::{KeyLine, parse};
 
 /// How long homes are looked through; a home on a server that is down waits longer than that for each file.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The files of keys of the managed accounts.
 pub(super) fn examine(host: &Host, site: &Site, config: &Config) -> Vec<Finding> {

@@ -1,0 +1,255 @@
+//! What runs: the daemon, its data and their age, the clock, what the kernel tells.
+
+use std::time::Duration;
+
+use svcauth_host::clock::Clock;
+use svcauth_host::confirmed::{self, Confirmation};
+use svcauth_host::paths;
+use svcauth_host::snapshot_file::{SnapshotError, open_access, open_accounts, read_trusted};
+
+use super::{Finding, Host, Site, lint};
+use crate::cli::client::{NoAnswer, ask};
+use crate::cli::output::duration;
+use crate::control::{Reply, Request, Status};
+
+/// A wall clock that is so far from where it must be has been set, in seconds.
+const JUMP: u64 = 120;
+/// Bytes of records that wait while the daemon writes the audit file.
+const SPOOL: u64 = 4 << 20;
+const START: &str = "run: systemctl start svcauthd; journalctl -u svcauthd says why it ended";
+
+pub(super) fn examine(host: &Host, site: &Site) -> Vec<Finding> {
+    let mut found = daemon();
+    found.extend(unit(host));
+    found.extend(snapshots());
+    found.extend(age(site));
+    found.extend(clock(host));
+    found.extend(kernel(host));
+    found
+}
+
+fn daemon() -> Vec<Finding> {
+    let status = match ask(&Request::Status {}, Some(Duration::from_secs(5))) {
+        Ok(Reply::Status(status)) => status,
+        Ok(_) => {
+            let what =
+                "svcauthd gave an answer to another question: it is of another version than this command"
+                    .to_owned();
+            return vec![lint::DAEMON_NO_ANSWER.found(
+                None,
+                what,
+                "run: systemctl restart svcauthd".to_owned(),
+            )];
+        }
+        Err(NoAnswer::NotRunning) => {
+            let what = "svcauthd is not running: logins go on from the last snapshot until it is too old, and nobody's access ends".to_owned();
+            return vec![lint::DAEMON_NOT_RUNNING.found(None, what, START.to_owned())];
+        }
+        Err(NoAnswer::Failed(error)) => {
+            let what =
+                format!("svcauthd does not answer ({error}): nothing is refreshed, and nobody's access ends");
+            return vec![lint::DAEMON_NO_ANSWER.of(
+                paths::SOCKET,
+                what,
+                "run: systemctl restart svcauthd".to_owned(),
+            )];
+        }
+    };
+    told(&status)
+}
+
+fn told(status: &Status) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if let Some(why) = &status.last_error {
+        let what = format!("the last refresh failed: {why}");
+        let fix = "repair what is said there, and run: svcauth sync".to_owned();
+        found.push(lint::DIRECTORY_FAILS.found(None, what, fix));
+    }
+    if let Some(why) = &status.audit_error {
+        let what = format!("the audit file is not written ({why}): records wait in {}", paths::AUDIT_SPOOL);
+        found.push(lint::AUDIT_NOT_WRITTEN.of(
+            paths::AUDIT_FILE,
+            what,
+            "repair what is said there; nothing else has to be done".to_owned(),
+        ));
+    }
+    let waiting = std::fs::metadata(paths::AUDIT_SPOOL).map_or(0, |meta| meta.len());
+    if status.audit_error.is_none() && waiting > SPOOL {
+        let what = format!(
+            "{} MiB of audit records wait for the daemon, which writes slower than they come",
+            waiting >> 20
+        );
+        let fix =
+            format!("look at the disk below {}, and at who logs in so often: svcauth log", paths::AUDIT_FILE);
+        found.push(lint::AUDIT_SPOOL_GROWS.of(paths::AUDIT_SPOOL, what, fix));
+    }
+    found
+}
+
+/// Whether it would run again after a start of the machine.
+fn unit(host: &Host) -> Option<Finding> {
+    if !host.has("/run/systemd/system") {
+        return None;
+    }
+    let said = host.run("/usr/bin/systemctl", &["is-enabled", "svcauthd.service"]).ok()?;
+    let state = said.out.trim();
+    if said.success || state.is_empty() {
+        return None;
+    }
+    let what = format!(
+        "svcauthd.service is {state}: it does not start with the machine, and managed accounts are refused when the snapshot is too old"
+    );
+    let fix = "run: systemctl enable --now svcauthd.service".to_owned();
+    Some(lint::DAEMON_NOT_ENABLED.of("/usr/lib/systemd/system/svcauthd.service", what, fix))
+}
+
+fn snapshots() -> Vec<Finding> {
+    let files =
+        [(paths::ACCESS_SNAPSHOT, open_access().err()), (paths::ACCOUNTS_SNAPSHOT, open_accounts().err())];
+    let look = |(path, why): (&str, Option<SnapshotError>)| {
+        let why = why?;
+        let refused = "managed accounts are refused, those of local_accounts too";
+        Some(match why {
+            SnapshotError::Missing => lint::SNAPSHOT_MISSING.of(
+                path,
+                format!("there is no snapshot: {refused}"),
+                format!("{START}; then: svcauth sync"),
+            ),
+            other => lint::SNAPSHOT_INVALID.of(
+                path,
+                format!("{other}: {refused}"),
+                format!("run: rm {path} && systemctl restart svcauthd"),
+            ),
+        })
+    };
+    files.into_iter().filter_map(look).collect()
+}
+
+fn age(site: &Site) -> Option<Finding> {
+    let header = *open_accounts().ok()?.header();
+    let policy = site.access.as_ref()?.policy().ok()?;
+    let fix = "run: svcauth sync, which says why the directory does not answer".to_owned();
+    let Some(age) = confirmed::age(&header, &Clock::now()).0 else {
+        let what = "nobody knows how old the snapshot is: the clock stands before the time at which it was made; managed accounts are refused";
+        return Some(lint::SNAPSHOT_STALE.of(
+            paths::CONFIRMED,
+            what.to_owned(),
+            "set the clock, and run: svcauth sync".to_owned(),
+        ));
+    };
+    let (old, limit) = (duration(age), duration(policy.max_stale));
+    if age >= policy.max_stale {
+        let what = format!(
+            "the directory last confirmed the snapshot {old} ago, and max_stale is {limit}: managed accounts are refused"
+        );
+        return Some(lint::SNAPSHOT_STALE.of(paths::CONFIRMED, what, fix));
+    }
+    if age < policy.max_stale / 2 {
+        return None;
+    }
+    let what = format!(
+        "the directory last confirmed the snapshot {old} ago; from {limit} on managed accounts are refused"
+    );
+    Some(lint::SNAPSHOT_OLD.of(paths::CONFIRMED, what, fix))
+}
+
+fn clock(host: &Host) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let last = read_trusted(std::path::Path::new(paths::CONFIRMED), 4096)
+        .ok()
+        .and_then(|text| text.parse::<Confirmation>().ok());
+    found.extend(last.and_then(|last| jumped(&last, &Clock::now())));
+    let said = host.run("/usr/bin/timedatectl", &["show", "--property=NTPSynchronized", "--value"]);
+    if said.is_ok_and(|said| said.success && said.out.trim() == "no") {
+        let what =
+            "the clock is not synchronised: people and accounts expire, and the snapshot ages, by this clock";
+        let fix = "run: timedatectl set-ntp true, or set up chrony; another that keeps the clock (the hypervisor) is not known to the kernel";
+        found.push(lint::CLOCK_UNSYNCHRONISED.found(None, what.to_owned(), fix.to_owned()));
+    }
+    found
+}
+
+/// Within one boot the two clocks go on at the same pace.
+fn jumped(last: &Confirmation, now: &Clock) -> Option<Finding> {
+    if last.at.boot_id.is_none() || last.at.boot_id != now.boot_id {
+        return None;
+    }
+    let passed = now.boottime.checked_sub(last.at.boottime)?;
+    let expected = last.at.wall.saturating_add(passed);
+    let (by, way) =
+        if now.wall < expected { (expected - now.wall, "back") } else { (now.wall - expected, "on") };
+    (by > JUMP).then(|| {
+        let what = format!("the clock was set {way} by {} since the directory last confirmed the snapshot: what expires by the clock does so at another time", duration(by));
+        lint::CLOCK_JUMPED.found(None, what, "look at what sets the clock: timedatectl timesync-status, chronyc tracking".to_owned())
+    })
+}
+
+fn kernel(host: &Host) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if host.has("/proc/self/status") && !host.has("/proc/self/sessionid") {
+        let what = "the kernel has no audit sessions: who is behind a process is told by its ancestors alone";
+        found.push(lint::NO_AUDIT_SESSIONS.found(
+            None,
+            what.to_owned(),
+            "use a kernel with CONFIG_AUDIT".to_owned(),
+        ));
+    }
+    let mounts = host.text("/proc/self/mounts").unwrap_or_default();
+    if let Some(option) = hides_processes(&mounts) {
+        let what = format!(
+            "/proc is mounted with {option}: the daemon sees no processes of others, cannot end what a person has left running, and \
+             svcauth who cannot name them"
+        );
+        let fix = "take hidepid out of /etc/fstab and run: mount -o remount,hidepid=0 /proc".to_owned();
+        found.push(lint::PROC_HIDDEN.of("/proc", what, fix));
+    }
+    found
+}
+
+fn hides_processes(mounts: &str) -> Option<&str> {
+    let lines = mounts.lines().rev().map(|line| line.split(' ').collect::<Vec<_>>());
+    let mut proc = lines.filter(|words| words.get(1) == Some(&"/proc") && words.get(2) == Some(&"proc"));
+    let proc = proc.next()?;
+    let options = proc.get(3)?.split(',');
+    options
+        .into_iter()
+        .find(|option| option.starts_with("hidepid=") && !matches!(*option, "hidepid=0" | "hidepid=off"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Clock, Confirmation, hides_processes, jumped};
+
+    #[test]
+    fn a_clock_that_was_set_is_named_and_one_that_goes_on_is_not() {
+        let at = |wall, boottime, boot: &str| Clock { wall, boottime, boot_id: Some(boot.to_owned()) };
+        let last = Confirmation { generation: 1, at: at(1_000_000, 500, "a") };
+        for (now, way) in [
+            (at(1_000_100, 600, "a"), None),
+            (at(1_000_150, 600, "a"), None),
+            (at(1_000_900, 600, "a"), Some("set on by 13m")),
+            (at(990_000, 600, "a"), Some("set back by 2h")),
+            (at(990_000, 600, "b"), None),
+        ] {
+            let found = jumped(&last, &now).map(|it| it.what);
+            assert_eq!(found.is_some(), way.is_some(), "{now:?}");
+            assert!(found.is_none_or(|what| what.contains(way.unwrap())), "{now:?}");
+        }
+    }
+
+    #[test]
+    fn a_proc_that_hides_processes_is_found_among_the_mounts() {
+        let line = |options: &str| {
+            format!("sysfs /sys sysfs rw 0 0\nproc /proc proc {options} 0 0\nx /y proc rw,hidepid=2 0 0\n")
+        };
+        for (options, found) in [
+            ("rw,nosuid", None),
+            ("rw,hidepid=0", None),
+            ("rw,hidepid=2,gid=4", Some("hidepid=2")),
+            ("rw,hidepid=invisible", Some("hidepid=invisible")),
+            ("rw,hidepid=off", None),
+        ] {
+            assert_eq!(hides_processes(&line(options)), found);
+        }
+    }
+}
