@@ -92,7 +92,8 @@ pub fn workspace_folder() -> Outcome<PathBuf> {
     metadata_path("workspace_root")
 }
 
-fn target_folder() -> Outcome<PathBuf> {
+/// The folder that cargo builds in.
+pub fn target_folder() -> Outcome<PathBuf> {
     metadata_path("target_directory")
 }
 

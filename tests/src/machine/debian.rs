@@ -8,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use nix::mount::{MsFlags, mount};
 
 use super::boot::{Machine, Parts};
+use super::deb::{Packages, Version};
 use super::furnish;
 use super::release::Release;
-use crate::artifacts::Artifacts;
 use crate::failure::{Context, Failure, Outcome};
 
 /// Where a tree is seen on the ground: a path without signs that an overlay reads in its own way.
@@ -22,7 +22,7 @@ pub struct Debian {
     release: Release,
     tree: PathBuf,
     run: String,
-    artifacts: Artifacts,
+    packages: Packages,
     made: AtomicUsize,
     furnished: Layer,
     installed: Layer,
@@ -35,7 +35,7 @@ struct Layer(Mutex<Option<Result<PathBuf, String>>>);
 
 impl Debian {
     /// The release whose tree is at `tree`; `run` is the process id of the run outside.
-    pub(super) fn at(release: Release, tree: &Path, run: &str, artifacts: Artifacts) -> Outcome<Self> {
+    pub(super) fn at(release: Release, tree: &Path, run: &str, packages: Packages) -> Outcome<Self> {
         let seen = Path::new(TREES).join(release.word());
         fs::create_dir_all(&seen)?;
         mount(Some(tree), &seen, None::<&str>, MsFlags::MS_BIND, None::<&str>).doing(format!(
@@ -47,7 +47,7 @@ impl Debian {
             release,
             tree: seen,
             run: run.to_owned(),
-            artifacts,
+            packages,
             made: AtomicUsize::new(0),
             furnished: Layer::default(),
             installed: Layer::default(),
@@ -60,9 +60,9 @@ impl Debian {
         self.release
     }
 
-    /// What cargo built.
-    pub fn artifacts(&self) -> &Artifacts {
-        &self.artifacts
+    /// The packages of svcauth.
+    pub fn packages(&self) -> &Packages {
+        &self.packages
     }
 
     /// A plain server on which nobody has heard of svcauth: sshd, sudo, cron; root and the local user `local` (uid 1010,
@@ -72,7 +72,7 @@ impl Debian {
         self.boot(&self.furnished_layers()?)
     }
 
-    /// The same with svcauth installed, and nothing else done.
+    /// The same with the three packages installed, and nothing else done.
     pub fn installed(&self) -> Outcome<Machine> {
         self.boot(&self.installed_layers()?)
     }
@@ -94,7 +94,7 @@ impl Debian {
     }
 
     fn installed_layers(&self) -> Outcome<Vec<PathBuf>> {
-        let install = |machine: &Machine| furnish::install(machine, &self.artifacts);
+        let install = |machine: &Machine| machine.install(&self.packages, Version::This);
         self.installed.over(self, self.furnished_layers()?, install)
     }
 

@@ -17,16 +17,22 @@
 
 mod boot;
 mod cgroup;
+mod deb;
 mod debian;
+mod etc;
 mod furnish;
 mod ground;
 mod inside;
+mod load;
 mod mirror;
 mod release;
 mod runner;
 pub mod tree;
 
 pub use boot::Machine;
+pub use deb::{NAMES, Packages, Version};
 pub use debian::Debian;
+pub use etc::Etc;
+pub use load::{Load, Login};
 pub use release::Release;
-pub use runner::{Case, main};
+pub use runner::{Case, main, note};

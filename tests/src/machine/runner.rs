@@ -1,5 +1,6 @@
 //! Runs a table of cases on every release, several at a time, all on one ground, and reports as cargo test does.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -7,10 +8,11 @@ use std::process::{ExitCode, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::deb::Packages;
 use super::debian::Debian;
 use super::release::Release;
 use super::{cgroup, ground, tree};
-use crate::artifacts::Artifacts;
+use crate::artifacts::target_folder;
 use crate::failure::{Context, Failure, Outcome, indent, require};
 use crate::packages;
 use crate::runner::verdict::{Verdict, announce, report};
@@ -38,8 +40,15 @@ macro_rules! machine_cases {
 }
 
 /// What programs of every run need, besides those that make a tree.
-const NEEDED: &[&str] =
-    &["systemd-container", "openssh-client", "iproute2", "libpam0g-dev", "libssl-dev", "pkg-config"];
+const NEEDED: &[&str] = &[
+    "systemd-container",
+    "openssh-client",
+    "iproute2",
+    "libpam0g-dev",
+    "libssl-dev",
+    "pkg-config",
+    "dpkg-dev",
+];
 /// Before the verdict about one case in the output of the body.
 const VERDICT: &str = "\u{1}verdict ";
 
@@ -70,12 +79,13 @@ fn run(all: &[Case], wish: &Wish) -> Outcome<bool> {
     packages::require_root()?;
     packages::ensure(NEEDED, say)?;
     cgroup::remove_left_over()?;
-    let artifacts = Artifacts::build(say)?;
+    let target = target_folder()?;
+    Packages::build(&target, say)?;
     let releases: Vec<Release> = Release::ALL.iter().copied().filter(|one| is_on(&chosen, *one)).collect();
-    tree::ensure(&releases, artifacts.folder(), say)?;
+    tree::ensure(&releases, &target, say)?;
     say(&format!("\nrunning {} tests", chosen.len()));
     let started = Instant::now();
-    let verdicts = run_body(&chosen, wish, artifacts.folder())?;
+    let verdicts = run_body(&chosen, wish, &target)?;
     report(&verdicts, others.len(), started.elapsed());
     Ok(verdicts.iter().all(|verdict| verdict.passed))
 }
@@ -140,7 +150,7 @@ fn body(all: &[Case], words: &[String]) -> Outcome {
     };
     let target = PathBuf::from(target);
     let make = |release: &Release| {
-        Debian::at(*release, &tree::path(&target, *release), run, Artifacts::in_folder(&target))
+        Debian::at(*release, &tree::path(&target, *release), run, Packages::in_folder(&target))
     };
     let wanted = Release::ALL.iter().filter(|release| is_on(names, **release));
     let debians: Vec<Debian> = wanted.map(make).collect::<Outcome<_>>()?;
@@ -168,13 +178,27 @@ fn find<'a>(name: &str, all: &'a [Case], debians: &'a [Debian]) -> Outcome<(&'a 
     parts.ok_or_else(|| Failure::new("no such case"))
 }
 
+thread_local! {
+    /// What the case that this thread runs has to say even when it passes.
+    static NOTES: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// A line about what a case has measured; shown when it fails, and with `--show-output`.
+pub fn note(line: &str) {
+    NOTES.with_borrow_mut(|notes| {
+        notes.push_str(line);
+        notes.push('\n');
+    });
+}
+
 fn run_case(debian: &Debian, case: &Case) {
     let started = Instant::now();
     let ended = (case.run)(debian);
     let took = started.elapsed().as_millis();
+    let notes = indent(&NOTES.take());
     let (word, text) = match &ended {
-        Ok(()) => ("ok", String::new()),
-        Err(why) => ("failed", indent(&why.to_string())),
+        Ok(()) => ("ok", notes),
+        Err(why) => ("failed", notes + &indent(&why.to_string())),
     };
     // In one write: others speak at the same time.
     say(&format!("{text}{VERDICT}{word} {took} {}", name_on(debian.release(), case)));

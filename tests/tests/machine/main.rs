@@ -3,9 +3,10 @@
 //! One file per theme. The name of a case is a sentence; each runs on both releases.
 
 mod booted;
+mod lifecycle;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    svcauth_tests::machine::main(&[booted::CASES])
+    svcauth_tests::machine::main(&[lifecycle::CASES, booted::CASES])
 }
