@@ -14,6 +14,8 @@ pub const ACCESS_SNAPSHOT: &str = "/var/lib/svcauth/access.snap";
 pub const CONFIRMED: &str = "/var/lib/svcauth/confirmed";
 /// What was managed when the configuration could last be read; mode 0644.
 pub const LAST_MANAGED: &str = "/var/lib/svcauth/managed";
+/// The `local_accounts` of that configuration, one name a line; mode 0644. PAM refuses them by it when our module is gone.
+pub const LOCAL_ACCOUNTS: &str = "/var/lib/svcauth/local_accounts";
 /// Which group each role of the access rules is; mode 0640, root:svcauth.
 pub const ROLES: &str = "/var/lib/svcauth/roles";
 /// The daemon's socket; mode 0666, the peer's credentials decide.

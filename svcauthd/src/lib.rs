@@ -5,6 +5,7 @@
 //! (`candidate`), checks and joins it (`state`) and publishes it (`state_dir`).
 #![deny(unsafe_code)]
 
+pub mod activation;
 pub mod candidate;
 pub mod cli;
 pub mod config_file;

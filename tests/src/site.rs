@@ -21,6 +21,8 @@ pub const SVCAUTH_ID: u32 = 991;
 const EXAMPLE_CONFIG: &str = include_str!("../../conf/svcauth.toml");
 const TMPFILES: &str = include_str!("../../conf/tmpfiles.conf");
 const SSHD_DROP_IN: &str = include_str!("../../conf/sshd/svcauth.conf");
+/// The profile of pam-auth-update(8).
+const PAM_PROFILE: &str = include_str!("../../conf/pam-configs/svcauth");
 const NSSWITCH: &str =
     "passwd: files svcauth\ngroup: files svcauth\nshadow: files\nhosts: files\nservices: files\n";
 
@@ -84,10 +86,7 @@ impl Site {
     /// Installs everything: modules, daemon, command, user, folders, name service, PAM stacks, sudoers, configuration.
     /// The daemon is not started.
     pub fn install(&self, world: &World) -> Outcome {
-        install_products(world)?;
-        world.local_service("svcauth", SVCAUTH_ID)?;
-        make_folders()?;
-        self.write(world)?;
+        self.install_switched_off(world)?;
         world.write("/etc/nsswitch.conf", 0o644, NSSWITCH)?;
         for (name, stack) in STACKS {
             world.write(format!("/etc/pam.d/{name}"), 0o644, stack)?;
@@ -96,6 +95,16 @@ impl Site {
             world.write(format!("/etc/pam.d/common-{name}"), 0o644, stack)?;
         }
         world.write("/etc/sudoers", 0o440, "root ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n")
+    }
+
+    /// Installs everything as the packages do: nothing about who can log in is changed. The name service and PAM stay as the
+    /// distribution has them.
+    pub fn install_switched_off(&self, world: &World) -> Outcome {
+        install_products(world)?;
+        world.local_service("svcauth", SVCAUTH_ID)?;
+        make_folders()?;
+        world.write("/usr/share/pam-configs/svcauth", 0o644, PAM_PROFILE)?;
+        self.write(world)
     }
 
     /// Writes the configuration and the LDIF file again; the daemon sees it at its next look or `svcauth sync`.
@@ -108,7 +117,7 @@ impl Site {
 
     /// Lets sshd ask svcauth for keys, with the drop-in of `conf/sshd`.
     pub fn keys_from_directory(world: &World) -> Outcome {
-        world.write("/etc/ssh/sshd_config.d/svcauth.conf", 0o644, SSHD_DROP_IN)
+        world.write("/etc/ssh/sshd_config.d/10-svcauth.conf", 0o644, SSHD_DROP_IN)
     }
 }
 

@@ -5,6 +5,7 @@ mod accounts;
 pub(crate) mod client;
 mod completions;
 mod doctor;
+mod enable;
 mod explain;
 mod log;
 pub(crate) mod output;
@@ -83,6 +84,27 @@ enum Command {
     /// Say who may use what on this host, and what nobody uses
     #[command(subcommand)]
     Report(report::Report),
+    /// Switch svcauth on: show what changes in PAM, sshd and the name service, ask, and change it
+    ///
+    /// Refuses while something is not ready or `svcauth doctor` would have a fault. With --confirm everything is put back
+    /// unless a new login has shown that one works. Needs root. Exit status: 0 done, or it was on already; 1 nothing was
+    /// changed, with the reason; 2 usage, or nobody to ask.
+    Enable(enable::EnableArgs),
+    /// Keep an activation that is on trial; counts from a login that was opened after it
+    ///
+    /// Needs root. Exit status: 0 kept; 1 this login is older, or nothing is on trial.
+    Confirm(Json),
+    /// Switch svcauth off: put the old bytes back, or take its own lines out of files that were edited since
+    ///
+    /// Needs root. Exit status: 0 done, or it was off already; 1 nothing was changed, with the reason; 2 usage, or nobody to
+    /// ask.
+    Disable(enable::DisableArgs),
+    /// Wait for the end of a trial and put everything back (svcauth-rollback.service)
+    #[command(hide = true)]
+    Rollback(enable::RollbackArgs),
+    /// Look at the planned state, in a mount namespace of its own (svcauth enable)
+    #[command(hide = true)]
+    PlannedState(enable::PlannedStateArgs),
     /// Print the offered key if its owner may use the account (sshd's `AuthorizedKeysCommand`)
     ///
     /// sshd_config(5): AuthorizedKeysCommand /usr/bin/svcauth ssh-keys %u %f %t %k
@@ -197,6 +219,11 @@ pub fn run() -> ExitCode {
         Command::Who(args) => who::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Enable(args) => enable::enable(&args),
+        Command::Confirm(json) => enable::confirm(&json),
+        Command::Disable(args) => enable::disable(&args),
+        Command::Rollback(args) => enable::rollback(&args),
+        Command::PlannedState(args) => enable::planned_state(&args),
         Command::SshKeys(args) => ssh_keys::run(&args),
         Command::Completions(args) => completions::run(&args),
     };

@@ -160,9 +160,11 @@ impl Publisher {
     }
 
     fn keep_managed(&self, loaded: &Loaded) {
-        let text = managed::to_text(&loaded.config.managed());
+        let managed = loaded.config.managed();
+        let names: String = managed.local_accounts.iter().map(|name| format!("{name}\n")).collect();
         // The same disk takes the snapshots: a full one is reported there.
-        let _ = self.dir.publish("managed", text.as_bytes(), Readers::Everybody);
+        let _ = self.dir.publish("managed", managed::to_text(&managed).as_bytes(), Readers::Everybody);
+        let _ = self.dir.publish("local_accounts", names.as_bytes(), Readers::Everybody);
     }
 
     /// Publishes what the mirror holds as a new generation, or confirms the last one when nothing has changed.

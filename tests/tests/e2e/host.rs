@@ -66,10 +66,20 @@ impl Plan {
 
     /// Installs everything but starts nothing. Every key may become every account, as far as sshd is concerned.
     pub(crate) fn install(&self, world: &World) -> Outcome {
+        self.site.install(world)?;
+        self.people(world)
+    }
+
+    /// The same as the packages leave it: `svcauth enable` comes later.
+    pub(crate) fn install_switched_off(&self, world: &World) -> Outcome {
+        self.site.install_switched_off(world)?;
+        self.people(world)
+    }
+
+    fn people(&self, world: &World) -> Outcome {
         for (name, id) in LOCAL_USERS {
             world.local_user(name, *id)?;
         }
-        self.site.install(world)?;
         let keys: Vec<&Key> = self.keys.values().collect();
         for (account, uid, gid) in self.site.directory.accounts() {
             world.home(&account, uid, gid)?;

@@ -3,6 +3,7 @@
 //! One file per theme. The name of a case is a sentence; each denial is preceded by what proves that the same step works
 //! when it should.
 
+mod activation;
 mod ad;
 mod ad_changes;
 mod ad_kerberos;
@@ -74,6 +75,7 @@ const THEMES: &[&[Case]] = &[
     hostile::CASES,
     damage::CASES,
     cli::CASES,
+    activation::CASES,
     audit_log::CASES,
     audit_schema::CASES,
     injection::CASES,

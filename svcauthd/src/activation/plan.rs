@@ -1,0 +1,171 @@
+//! What `svcauth enable` would change: computed, examined, and nothing of it done.
+
+use std::fs;
+use std::path::Path;
+
+use svcauth_host::clock::Clock;
+use svcauth_host::confirmed;
+use svcauth_host::paths;
+use svcauth_host::snapshot_file::{open_access, open_accounts};
+
+use super::change::{Change, Content, Part};
+use super::stage::{Fault, Stage, Work, with_run_folder};
+use super::{Trouble, nsswitch, pam, sshd};
+use crate::config_file::Loaded;
+
+/// A plan that can be carried out, unless it has faults.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The files, in the order in which they change; none when svcauth is switched on already.
+    pub changes: Vec<Change>,
+    /// What the administrator should know about them.
+    pub notes: Vec<String>,
+    /// What must be repaired first.
+    pub faults: Vec<Fault>,
+}
+
+/// Computes and examines what switching on would change.
+///
+/// # Errors
+/// svcauth is not ready, or a file cannot be changed as it is: with the place and the next step.
+pub fn enable() -> Result<Plan, Trouble> {
+    is_ready()?;
+    let mut plan = Plan::default();
+    let switch = Content::read(Path::new(nsswitch::PATH))?;
+    let edited = nsswitch::with_svcauth(switch.as_ref().map(|content| content.bytes.as_slice()))?;
+    plan.notes = edited.notes;
+    let new_switch =
+        switch.as_ref().map_or(Content::fresh(edited.bytes.clone()), |old| old.with(edited.bytes));
+    let drop_in = planned_drop_in()?;
+    let work = Work { pam: needs_stacks()?, sshd: drop_in.is_some() };
+    let stage = Stage::new()?;
+    stage.put(Path::new(nsswitch::PATH), &new_switch)?;
+    if let Some(change) = &drop_in {
+        stage.put(&change.path, change.new.as_ref().unwrap_or(&new_switch))?;
+    }
+    plan.faults = stage.examine(work)?.faults;
+    if work.pam {
+        plan.changes = stacks(&stage)?;
+    }
+    plan.changes.extend(drop_in.filter(|change| change.old != change.new));
+    let switch =
+        Change { path: nsswitch::PATH.into(), part: Part::Nsswitch, old: switch, new: Some(new_switch) };
+    plan.changes.extend((switch.old != switch.new).then_some(switch));
+    plan.notes.extend(own_calls());
+    Ok(plan)
+}
+
+/// Whether there is something that managed accounts could be let in by.
+fn is_ready() -> Result<(), Trouble> {
+    Loaded::read()
+        .map_err(|error| Trouble::new(format!("{error}. `svcauth setup` writes a configuration")))?;
+    let access =
+        open_access().map_err(|error| Trouble::new(format!("{}: {error}", paths::ACCESS_SNAPSHOT)))?;
+    let accounts =
+        open_accounts().map_err(|error| Trouble::new(format!("{}: {error}", paths::ACCOUNTS_SNAPSHOT)))?;
+    let max_stale = access.policy().map(|policy| policy.max_stale).unwrap_or(0);
+    match confirmed::age(accounts.header(), &Clock::now()).0 {
+        Some(age) if age < max_stale => Ok(()),
+        _ => Err(Trouble::new(
+            "the snapshot is too old, so every login to a managed account would be refused; `svcauth status` says why \
+             the directory does not confirm it",
+        )),
+    }
+}
+
+/// Whether pam-auth-update has to write; without it, how the stacks come to be right.
+fn needs_stacks() -> Result<bool, Trouble> {
+    if pam::is_on(|stack| fs::read_to_string(pam::stack_path(stack)).ok()) {
+        return Ok(false);
+    }
+    if Path::new(pam::PROGRAM).exists() {
+        return match Path::new(pam::PROFILE).exists() {
+            true => Ok(true),
+            false => Err(Trouble::new(format!(
+                "{}: there is no such file; install the package libpam-svcauth",
+                pam::PROFILE
+            ))),
+        };
+    }
+    let calls = |file: &str| {
+        let text = fs::read_to_string(Path::new(pam::FOLDER).join(file)).unwrap_or_default();
+        text.lines().any(pam::calls_module)
+    };
+    if calls("system-auth") && calls("password-auth") {
+        return Ok(false);
+    }
+    Err(Trouble::new(
+        "no stack of PAM calls svcauth yet, and here authselect(8) writes them; choose a profile with svcauth's lines, \
+         for example: authselect select custom/svcauth --force; then run this command again",
+    ))
+}
+
+fn planned_drop_in() -> Result<Option<Change>, Trouble> {
+    if !sshd::is_there() {
+        return Ok(None);
+    }
+    let path = Path::new(sshd::DROP_IN);
+    let old = Content::read(path)?;
+    let now = with_run_folder(sshd::settings)?;
+    sshd::no_other_command(&now)?;
+    if !Path::new(sshd::FOLDER).is_dir() {
+        return Err(Trouble::new(format!(
+            "{}: there is no such folder; make it (mkdir -m 755 {}), put this as the first line into \
+             /etc/ssh/sshd_config and run the command again: Include {}/*.conf",
+            sshd::FOLDER,
+            sshd::FOLDER,
+            sshd::FOLDER
+        )));
+    }
+    // What an administrator has made of it stays, as long as sshd obeys it.
+    let new = old.clone().unwrap_or_else(|| Content::fresh(sshd::TEXT.as_bytes().to_vec()));
+    Ok(Some(Change { path: path.to_owned(), part: Part::Sshd, old, new: Some(new) }))
+}
+
+/// What pam-auth-update has made of the copies, as changes: each stack, and then what it remembers of it.
+fn stacks(stage: &Stage) -> Result<Vec<Change>, Trouble> {
+    let memory = |name: &str| Path::new(pam::MEMORY).join(name);
+    let pairs = pam::STACKS.iter().flat_map(|stack| [pam::stack_path(stack), memory(stack)]);
+    let mut changes = Vec::new();
+    for path in pairs.chain([memory("seen")]) {
+        let (old, copy) = (Content::read(&path)?, Content::read(&stage.at(&path))?);
+        let new = match (copy, &old) {
+            (Some(copy), Some(old)) => Some(old.with(copy.bytes)),
+            (copy, _) => copy,
+        };
+        if new != old {
+            changes.push(Change { path, part: Part::Pam, old, new });
+        }
+    }
+    Ok(changes)
+}
+
+/// Lines of the services themselves that call the module, as the manual shows them for hosts without the common stacks.
+#[must_use]
+pub fn own_calls() -> Vec<String> {
+    let Ok(entries) = fs::read_dir(pam::FOLDER) else { return Vec::new() };
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    let is_common = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("common-")
+            || name.starts_with('.')
+            || name.starts_with("system-auth")
+            || name.starts_with("password-auth")
+    };
+    let mut found = Vec::new();
+    for path in files.iter().filter(|path| !is_common(path)) {
+        let text = fs::read(path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines = text.lines().enumerate().filter(|(_, line)| pam::calls_module(line));
+        found.extend(lines.map(|(at, _)| {
+            format!(
+                "{}:{}: this line calls pam_svcauth.so besides the common stacks; take it out, or each login is decided \
+                 and recorded twice",
+                path.display(),
+                at + 1
+            )
+        }));
+    }
+    found
+}
