@@ -47,18 +47,22 @@ pub fn apply(
 ) -> Result<(), Trouble> {
     between()?;
     journal.begin(changes, pending)?;
-    host.begun().and_then(|()| carry_out(changes, host, between)).map_err(|why| match undo(journal, host) {
-        Ok(_) => Trouble::new(format!("{why}. Everything is as it was before")),
+    let mut done = 0;
+    let ended = host.begun().and_then(|()| carry_out(changes, host, between, &mut done));
+    ended.map_err(|why| match give_up(journal, changes, pending, done, host) {
+        Ok(()) => Trouble::new(format!("{why}. Everything is as it was before")),
         Err(also) => Trouble::new(format!(
             "{why}. Then something could not be put back: {also}. Repair that, and run: svcauth disable"
         )),
     })
 }
 
+/// `done` counts the files that have changed.
 fn carry_out(
     changes: &[Change],
     host: &dyn Host,
     between: &mut dyn FnMut() -> Result<(), Trouble>,
+    done: &mut usize,
 ) -> Result<(), Trouble> {
     for change in changes {
         between()?;
@@ -70,6 +74,7 @@ fn carry_out(
     for (at, change) in changes.iter().enumerate() {
         between()?;
         still(change)?;
+        *done = at + 1;
         commit(&change.path, change.new.as_ref())?;
         if is_last_of(Part::Sshd, changes, at) {
             host.reload_sshd()?;
@@ -80,6 +85,20 @@ fn carry_out(
         }
     }
     Ok(())
+}
+
+/// Undoes the files that have changed, and leaves the others alone, whatever somebody else has made of them.
+fn give_up(
+    journal: &Journal,
+    changes: &[Change],
+    pending: &Pending,
+    done: usize,
+    host: &dyn Host,
+) -> Result<(), Trouble> {
+    let (changed, others) = changes.split_at_checked(done).unwrap_or((changes, &[]));
+    journal.begin(changed, pending)?;
+    others.iter().try_for_each(|change| discard(&change.path))?;
+    undo(journal, host).map(drop)
 }
 
 /// A file that somebody has changed since the plan was made.
@@ -222,3 +241,7 @@ fn pam_out(active: &[Change]) -> Result<Vec<Change>, Trouble> {
     }
     Ok(out)
 }
+
+#[cfg(test)]
+#[path = "apply_tests.rs"]
+mod tests;

@@ -1,8 +1,10 @@
 //! `svcauth status`
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use serde::Serialize;
 use svcauth_host::clock::Clock;
 use svcauth_host::confirmed;
 use svcauth_host::paths;
@@ -11,6 +13,8 @@ use svcauth_host::snapshot_file::{SnapshotError, open_access, open_accounts};
 use super::client::{NOT_RUNNING, NoAnswer, ask};
 use super::output::{Failure, duration, json, line};
 use super::{Done, Json};
+use crate::activation::journal::{FOLDER, pending_in};
+use crate::activation::trial::seconds_left;
 use crate::control::{Changes, Counts, DirectoryStatus, Reply, Request, State, Status};
 
 pub(super) fn run(args: &Json) -> Done {
@@ -22,12 +26,45 @@ pub(super) fn run(args: &Json) -> Done {
         Err(NoAnswer::NotRunning) => without_daemon(),
         Err(other) => return Err(other.into()),
     };
+    let activation = trial();
     if args.json {
-        json(&status)?;
+        json(&WithTrial { status: &status, activation: activation.as_ref() })?;
     } else {
         show(&status)?;
+        show_trial(activation.as_ref())?;
     }
     Ok(ExitCode::from(status.state.exit_code()))
+}
+
+/// The answer of the daemon, and what this command sees by itself.
+#[derive(Serialize)]
+struct WithTrial<'a> {
+    #[serde(flatten)]
+    status: &'a Status,
+    /// There while `svcauth enable --confirm` waits for `svcauth confirm`; root alone sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    activation: Option<&'a Trial>,
+}
+
+/// An activation that is not kept yet.
+#[derive(Serialize)]
+struct Trial {
+    state: &'static str,
+    confirm_within_seconds: u64,
+}
+
+fn trial() -> Option<Trial> {
+    let pending = pending_in(Path::new(FOLDER)).ok().flatten()?;
+    Some(Trial { state: "on_trial", confirm_within_seconds: seconds_left(&pending)? })
+}
+
+fn show_trial(trial: Option<&Trial>) -> Result<(), Failure> {
+    let Some(trial) = trial else { return Ok(()) };
+    line(&format!(
+        "activation  on trial: put back in {} unless `svcauth confirm` is run from a new login",
+        duration(trial.confirm_within_seconds)
+    ))?;
+    Ok(())
 }
 
 /// What the published files alone tell: logins go on without a daemon until the snapshot is too old.
