@@ -7,6 +7,7 @@ use crate::page::{Page, plain, words, workspace};
 
 /// Files of svcauth that no code opens by a constant of `svcauth_host::paths`, as a package puts them in place.
 const INSTALLED: &[&str] = &[
+    "/etc/ssh/sshd_config.d/10-svcauth.conf",
     "/etc/svcauth/directory.ldif",
     "/run/svcauth/recorder.state",
     "/usr/share/doc/svcauth/audit.md",
@@ -14,7 +15,7 @@ const INSTALLED: &[&str] = &[
     "/usr/share/doc/svcauth/examples/pam",
     "/usr/share/doc/svcauth/examples/svcauth.toml",
     "/usr/share/pam-configs/svcauth",
-    "/var/lib/svcauth/local_accounts",
+    "/var/lib/svcauth/activation/edited",
 ];
 
 /// Pages of others that every host of ours has, or that the package they are in brings.
@@ -22,6 +23,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("PAM", "7"),
     ("authselect", "8"),
     ("cron", "8"),
+    ("diff", "1"),
     ("getent", "1"),
     ("id", "1"),
     ("journalctl", "1"),
@@ -38,6 +40,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("ssh-keygen", "1"),
     ("sshd", "8"),
     ("sshd_config", "5"),
+    ("tmux", "1"),
     ("sssd-ldap", "5"),
     ("sudo", "8"),
     ("systemd-journald.service", "8"),
