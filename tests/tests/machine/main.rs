@@ -4,9 +4,10 @@
 
 mod booted;
 mod lifecycle;
+mod user_managers;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    svcauth_tests::machine::main(&[lifecycle::CASES, booted::CASES])
+    svcauth_tests::machine::main(&[lifecycle::CASES, booted::CASES, user_managers::CASES])
 }
