@@ -234,3 +234,89 @@ fn every_example_of_a_configuration_is_one() {
     }
     assert!(tried >= 5, "{tried}");
 }
+
+/// The keys that `conf/svcauth.toml` has in comments, `# key = value`, with their section.
+fn commented_keys() -> Vec<(&'static str, String)> {
+    let example = std::fs::read_to_string(workspace().join("conf/svcauth.toml")).unwrap();
+    let (mut section, mut found) = ("", Vec::new());
+    for line in example.lines() {
+        let bare = line.strip_prefix("# ").unwrap_or(line);
+        if let Some(head) = SECTIONS.iter().find(|head| bare == **head) {
+            section = head;
+        } else if line != bare && bare.split_once(" = ").is_some_and(|(key, _)| is_key(key)) {
+            found.push((section, bare.to_owned()));
+        }
+    }
+    found
+}
+
+fn is_key(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+#[test]
+fn the_keys_that_the_example_has_in_comments_are_taken() {
+    let keys = commented_keys();
+    assert!(keys.len() > 25, "{keys:?}");
+    for (section, line) in keys {
+        let key = line.split(" = ").next().unwrap();
+        let is_taken = bases().into_iter().chain(more_bases()).any(|mut base| {
+            let lines = base.get_mut(section).unwrap();
+            let others: Vec<&str> = lines.iter().flat_map(|line| line.lines()).collect();
+            let others = others.into_iter().filter(|line| !line.starts_with(&format!("{key} = ")));
+            *lines = others.map(str::to_owned).collect();
+            Config::parse(&text(&base, Some((section, &line)))).is_ok()
+        });
+        assert!(is_taken, "{section} {line}");
+    }
+}
+
+/// What an alternative of the example goes with.
+fn more_bases() -> Vec<Base> {
+    let [_, ldap, ad, _] = bases().try_into().unwrap();
+    let with = |base: &Base, lines: &[&str]| {
+        let mut base = base.clone();
+        base.insert("[directory]", lines.iter().map(ToString::to_string).collect());
+        base
+    };
+    let simple = ["bind = \"simple\"", "bind_dn = \"cn=x\"", "bind_password_file = \"/x\""];
+    vec![
+        with(&ldap, &[&["kind = \"ldap\"", "uris = [\"ldaps://h\"]"], &simple[..]].concat()),
+        with(&ad, &["kind = \"ad\"", "bind = \"gssapi\""]),
+        with(&ad, &["kind = \"ad\"", "domain = \"example.com\"", "bind = \"gssapi\""]),
+        with(&ad, &[&["kind = \"ad\"", "uris = [\"ldaps://h\"]"], &simple[..]].concat()),
+    ]
+}
+
+#[test]
+fn a_commented_key_of_the_example_shows_the_default_or_is_one_of_the_alternatives() {
+    // With several values, names of a site, or a wish of the administrator.
+    const ALTERNATIVES: &[&str] = &[
+        "bind",
+        "bind_dn",
+        "bind_password_file",
+        "ca_file",
+        "domain",
+        "from",
+        "host_attribute",
+        "hosts",
+        "id_map",
+        "key_id",
+        "kind",
+        "lockout_duration",
+        "principal",
+        "site",
+        "trusted_ca",
+        "uris",
+    ];
+    let mut shown = 0;
+    for (section, line) in commented_keys() {
+        let (key, rest) = line.split_once(" = ").unwrap();
+        let (_, _, body) = every_key().into_iter().find(|(s, k, _)| *s == section && k == key).unwrap();
+        let is_default =
+            defaults(&body).iter().any(|default| rest.split("  ").next().unwrap().trim() == *default);
+        assert!(is_default || ALTERNATIVES.contains(&key), "{section} {line}");
+        shown += usize::from(is_default);
+    }
+    assert!(shown >= 15, "{shown}");
+}

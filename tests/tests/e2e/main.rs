@@ -17,6 +17,7 @@ mod cli;
 mod damage;
 mod everywhere;
 mod evil;
+mod examples;
 mod forging;
 mod host;
 mod hostile;
@@ -70,6 +71,7 @@ const THEMES: &[&[Case]] = &[
     pushed::CASES,
     broken_host::CASES,
     secrets::CASES,
+    examples::CASES,
     browser::CASES,
     audit_file::CASES,
     hostile::CASES,
