@@ -26,9 +26,13 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use self::output::Failure;
 use crate::usage::arguments;
 
-/// Managed accounts: who may become them, and what svcauth knows.
+/// Shared accounts: who may use them, who does, and why somebody may not.
 #[derive(Debug, Parser)]
-#[command(name = "svcauth", version)]
+#[command(
+    name = "svcauth",
+    version,
+    after_help = "More about each: svcauth COMMAND --help, and man svcauth."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -36,54 +40,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show whether the directory confirms the snapshot, its age and what is in it
-    ///
-    /// Exit status: 0 ok; 1 degraded (logins work, the directory does not answer or the audit file is not written); 3 failed (logins to managed accounts
-    /// are refused).
-    Status(Json),
-    /// Fetch the directory now, and return when the new state is published
-    ///
-    /// A login or getent(1) after it sees that state. Needs root. Exit status: 0 done; 1 not done, with the reason.
-    Sync(SyncArgs),
-    /// List the managed accounts
-    ///
-    /// Needs root. Exit status: 0 done; 1 there is no usable snapshot.
-    Accounts(AccountsArgs),
-    /// Say whether a person may use an account, by which rule and role, and what would change the answer
-    ///
-    /// Needs root. Exit status: 0 allow; 1 deny; 2 the account is not managed, or the question cannot be asked.
-    Explain(ExplainArgs),
-    /// Read the audit trail: who used which account, when, how proven, and who was refused and why
-    ///
-    /// A table on a terminal, tabs in a pipe, the lines of the file with --json. Needs root, but for a FILE that can be read.
-    /// Exit status: 0 done; 1 the trail cannot be read.
-    Log(Box<log::LogArgs>),
-    /// List the roles of the access rules and the groups that they are, or approve another group
-    ///
-    /// The first group that has the name of a role is the one that is meant, also when it is renamed. One that takes the
-    /// name later, and the same one deleted and made again, is nobody's role until `svcauth roles approve ROLE`.
-    /// Needs root. Exit status: 0 done; 1 not done, with the reason.
-    Roles(RolesArgs),
     /// Write the configuration: find the directory, test it, show what it holds, and ask who may use what
     ///
     /// Asks on a terminal; every answer is an option, too. Nothing changes about who can log in until `svcauth enable`. Needs
     /// root. Exit status: 0 done, or nothing had to be done; 1 not done, and nothing changed; 2 usage.
     Setup(Box<setup::SetupArgs>),
-    /// Show the person behind each live process of the managed accounts
-    ///
-    /// One line for each process, also for one that setsid or nohup has left behind after the logout. Where nobody can tell, it
-    /// says why and does not guess. Of one process the way to it is shown too. Needs root. Exit status: 0 done; 1 it is no
-    /// process of a managed account, or the sessions cannot be read.
-    Who(who::WhoArgs),
-    /// Look for what lets somebody past svcauth on this host or can shut root out, and say how to repair it
-    ///
-    /// Changes nothing. Each finding has a stable code, the file and line, what it means and the fix;
-    /// /usr/share/doc/svcauth/doctor.md lists them.
-    /// Needs root. Exit status: 0 nothing worse than warnings and notes; 1 faults; 2 usage, or not root.
-    Doctor(doctor::DoctorArgs),
-    /// Say who may use what on this host, and what nobody uses
-    #[command(subcommand)]
-    Report(report::Report),
     /// Switch svcauth on: show what changes in PAM, sshd and the name service, ask, and change it
     ///
     /// Refuses while something is not ready or `svcauth doctor` would have a fault. With --confirm everything is put back
@@ -99,16 +60,59 @@ enum Command {
     /// Needs root. Exit status: 0 done, or it was off already; 1 nothing was changed, with the reason; 2 usage, or nobody to
     /// ask.
     Disable(enable::DisableArgs),
+    /// Look for what lets somebody past svcauth on this host or can shut root out, and say how to repair it
+    ///
+    /// Changes nothing. Each finding has a stable code, the file and line, what it means and the fix;
+    /// /usr/share/doc/svcauth/doctor.md lists them.
+    /// Needs root. Exit status: 0 nothing worse than warnings and notes; 1 faults; 2 usage, or not root.
+    Doctor(doctor::DoctorArgs),
+    /// Say whether logins to managed accounts work, how fresh the data is, and what is wrong
+    ///
+    /// Exit status: 0 ok; 1 degraded (logins work; the directory does not answer, the configuration has a fault, or the audit
+    /// file is not written); 3 failed (logins to managed accounts are refused).
+    Status(Json),
+    /// Say whether a person may use an account, by which rule and role, and what would change the answer
+    ///
+    /// Needs root. Exit status: 0 allow; 1 deny; 2 the account is not managed, or the question cannot be asked.
+    Explain(ExplainArgs),
+    /// Show the person behind each live process of the managed accounts
+    ///
+    /// One line for each process, also for one that setsid or nohup has left behind after the logout. Where nobody can tell, it
+    /// says why and does not guess. Of one process the way to it is shown too. Needs root. Exit status: 0 done; 1 it is no
+    /// process of a managed account, or the sessions cannot be read.
+    Who(who::WhoArgs),
+    /// Read the audit trail: who used which account, when, how proven, and who was refused and why
+    ///
+    /// A table on a terminal, tabs in a pipe, the lines of the file with --json. Needs root, but for a FILE that can be read.
+    /// Exit status: 0 done; 1 the trail cannot be read.
+    Log(Box<log::LogArgs>),
+    /// Say who may use what on this host, and what nobody uses
+    #[command(subcommand)]
+    Report(report::Report),
+    /// List the managed accounts
+    ///
+    /// Needs root. Exit status: 0 done; 1 there is no usable snapshot.
+    Accounts(AccountsArgs),
+    /// List the roles of the access rules and the groups that they are, or approve another group
+    ///
+    /// The first group that has the name of a role is the one that is meant, also when it is renamed. One that takes the
+    /// name later, and the same one deleted and made again, is nobody's role until `svcauth roles approve ROLE`.
+    /// Needs root. Exit status: 0 done; 1 not done, with the reason.
+    Roles(RolesArgs),
+    /// Ask the directory now, and return when what it says counts
+    ///
+    /// A login or getent(1) after it goes by that. Needs root. Exit status: 0 done; 1 not done, with the reason.
+    Sync(SyncArgs),
+    /// For sshd: print the offered key if its owner may use the account
+    ///
+    /// sshd_config(5): AuthorizedKeysCommand /usr/bin/svcauth ssh-keys %u %f %t %k
+    SshKeys(SshKeysArgs),
     /// Wait for the end of a trial and put everything back (svcauth-rollback.service)
     #[command(hide = true)]
     Rollback(enable::RollbackArgs),
     /// Look at the planned state, in a mount namespace of its own (svcauth enable)
     #[command(hide = true)]
     PlannedState(enable::PlannedStateArgs),
-    /// Print the offered key if its owner may use the account (sshd's `AuthorizedKeysCommand`)
-    ///
-    /// sshd_config(5): AuthorizedKeysCommand /usr/bin/svcauth ssh-keys %u %f %t %k
-    SshKeys(SshKeysArgs),
     /// Print the script with which a shell completes the words of this command
     #[command(hide = true)]
     Completions(completions::CompletionsArgs),
@@ -154,7 +158,7 @@ struct ExplainArgs {
     /// PAM service to ask about
     #[arg(long, default_value = "sshd")]
     service: String,
-    /// Source address to ask about; without it `from` is taken as met
+    /// Source address to ask about; without it every `from` of a rule is taken as met
     #[arg(long, value_name = "ADDRESS")]
     from: Option<std::net::IpAddr>,
     #[command(flatten)]

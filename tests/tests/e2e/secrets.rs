@@ -42,8 +42,13 @@ const COMMANDS: &[&[&str]] = &[
     &["svcauth", "who", "--json"],
     &["svcauth", "report", "access", "--format", "json"],
     &["svcauth", "report", "keys", "--format", "json"],
+    &["svcauth", "setup", "--check"],
+    &["svcauth", "setup", "--check", "--json"],
     &["svcauthd", "--check"],
 ];
+
+/// What looks at more than svcauth, and may find fault with a host of tests.
+const DOCTOR: &[&[&str]] = &[&["svcauth", "doctor"], &["svcauth", "doctor", "--json"]];
 
 /// Folders that svcauth, or a log that it writes to, puts files into.
 const FOLDERS: &[&str] = &["/etc", "/var/log", "/var/lib/svcauth", "/run/svcauth", "/tmp"];
@@ -123,7 +128,7 @@ fn processes_with(needles: &Needles) -> Vec<String> {
 
 /// Runs every command, and fails where one repeats the secret.
 fn ask_everything(needles: &Needles) -> Outcome<Vec<Ended>> {
-    let ask = |words: &&[&str]| {
+    let ask = |words: &[&str]| {
         let ended = Program::from_words(words)?.run()?;
         let said = format!("{}{}", ended.stdout, ended.stderr);
         require(!needles.are_in(said.as_bytes()), || {
@@ -131,7 +136,8 @@ fn ask_everything(needles: &Needles) -> Outcome<Vec<Ended>> {
         })?;
         Ok(ended)
     };
-    COMMANDS.iter().map(ask).collect()
+    DOCTOR.iter().try_for_each(|words| ask(words).map(drop))?;
+    COMMANDS.iter().map(|words| ask(words)).collect()
 }
 
 /// Fails where a file holds the secret that is not its own.
