@@ -125,3 +125,44 @@ fn the_page_of_the_daemon_has_its_options_and_no_other() {
         .collect();
     assert_eq!(described, known);
 }
+
+/// The command lines of svcauth in a text, as words.
+fn command_lines(text: &str) -> Vec<Vec<String>> {
+    let anchor = format!(":{}", "0".repeat(64));
+    let text = text.replace("\\\n", " ").replace(":9f2c...", &anchor);
+    let parts = text.lines().flat_map(|line| line.split(" # ").next().unwrap().split([';', '|', '&']));
+    let calls = parts.map(|part| part.replace('\'', "\"")).filter(|part| {
+        let name = part.split_whitespace().next();
+        name == Some("svcauth")
+    });
+    calls.map(|call| split(&call)).collect()
+}
+
+/// Words, of which those in double quotes hold blanks.
+fn split(call: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (at, piece) in call.split('"').enumerate() {
+        if at % 2 == 1 {
+            words.push(piece.to_owned());
+        } else {
+            words.extend(piece.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
+
+#[test]
+fn every_command_line_of_an_example_is_understood() {
+    let read = |path: &str| std::fs::read_to_string(crate::page::workspace().join(path)).unwrap();
+    let documents = ["README.md", "docs/audit.md", "docs/reports.md"].map(read);
+    let blocks = documents.iter().flat_map(|text| text.split("```").skip(1).step_by(2).map(str::to_owned));
+    let indented = documents[1].lines().filter(|line| line.starts_with("    ")).map(str::to_owned);
+    let displays = Page::all().into_iter().flat_map(|page| page.displays());
+    let calls: Vec<Vec<String>> =
+        displays.chain(blocks).chain(indented).flat_map(|text| command_lines(&text)).collect();
+    assert!(calls.len() > 20, "{calls:?}");
+    for call in calls {
+        let parsed = svcauthd::cli::command().try_get_matches_from(&call);
+        assert!(parsed.is_ok(), "{call:?}: {}", parsed.unwrap_err());
+    }
+}
