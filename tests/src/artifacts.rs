@@ -14,33 +14,26 @@ pub struct Artifacts {
     target: PathBuf,
 }
 
-/// One built file: what it is called in the target folder, and how to build it.
-struct Product {
-    file: &'static str,
-    build: &'static [&'static str],
-}
-
-const NSS: Product =
-    Product { file: "nss/libnss_svcauth.so", build: &["--profile", "nss", "-p", "nss_svcauth"] };
-const PAM: Product =
-    Product { file: "pam/libpam_svcauth.so", build: &["--profile", "pam", "-p", "pam_svcauth"] };
-const DAEMON: Product = Product { file: "release/svcauthd", build: &["--release", "-p", "svcauthd"] };
-const COMMAND: Product = Product { file: "release/svcauth", build: &["--release", "-p", "svcauthd"] };
+// Where `packaging/compile` leaves the files, below the target folder.
+const NSS: &str = "nss/libnss_svcauth.so";
+const PAM: &str = "pam/libpam_svcauth.so";
+const DAEMON: &str = "release/svcauthd";
+const COMMAND: &str = "release/svcauth";
 
 /// A first build on two slow cores, with every dependency.
 const PATIENCE: Duration = Duration::from_secs(1500);
 
 impl Artifacts {
-    /// Builds what is out of date. `say` gets one line per cargo run.
+    /// Builds what is out of date. `say` gets one line.
     pub fn build(say: impl Fn(&str)) -> Outcome<Self> {
         let found = Self { target: target_folder()? };
-        for product in [NSS, PAM, DAEMON] {
-            say(&format!("cargo build --locked {}", product.build.join(" ")));
-            let cargo = cargo().args(&["build", "--locked", "--quiet"]).args(product.build);
-            cargo.patience(PATIENCE).run()?.expect_ok()?;
-        }
-        for product in [NSS, PAM, DAEMON, COMMAND] {
-            let path = found.target.join(product.file);
+        // The packages hold the same files: nothing is built twice.
+        let script = workspace_folder()?.join("packaging/compile");
+        let compile = Program::with_own_environment("sh").arg(script);
+        say("packaging/compile");
+        compile.patience(PATIENCE).run()?.expect_ok()?;
+        for file in [NSS, PAM, DAEMON, COMMAND] {
+            let path = found.target.join(file);
             require(path.is_file(), || format!("cargo made no {}", path.display()))?;
         }
         Ok(found)
@@ -48,22 +41,22 @@ impl Artifacts {
 
     /// `libnss_svcauth.so`
     pub fn nss_module(&self) -> PathBuf {
-        self.target.join(NSS.file)
+        self.target.join(NSS)
     }
 
     /// `libpam_svcauth.so`
     pub fn pam_module(&self) -> PathBuf {
-        self.target.join(PAM.file)
+        self.target.join(PAM)
     }
 
     /// `svcauthd`
     pub fn daemon(&self) -> PathBuf {
-        self.target.join(DAEMON.file)
+        self.target.join(DAEMON)
     }
 
     /// `svcauth`
     pub fn command(&self) -> PathBuf {
-        self.target.join(COMMAND.file)
+        self.target.join(COMMAND)
     }
 
     /// The target folder, to hand the artifacts to another process.

@@ -37,6 +37,10 @@ pub const NEEDED: &[&str] = &[
     "python3-jsonschema",
     "man-db",
     "mandoc",
+    "dpkg-dev",
+    "lintian",
+    "rpm",
+    "shellcheck",
 ];
 
 /// sssd, which a world installs for itself ([`install_here`]): on the machine it would change PAM and the name service.

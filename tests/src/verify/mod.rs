@@ -1,6 +1,7 @@
 //! `cargo verify`: everything that has to be true before a change is handed over, in one command.
 
 mod fuzz;
+mod release;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -12,12 +13,14 @@ use crate::program::{Ended, Program};
 use crate::terminal::{Palette, Style, say, words};
 
 const HELP: &str = "\
-cargo verify             format, lints, unit tests, module gates, end-to-end tests, documentation
-cargo verify -- quick    the same without the end-to-end tests; needs no root once the packages are there
+cargo verify             format, lints, unit tests, module gates, documentation, end-to-end tests, packages
+cargo verify -- quick    the same without the last two; needs no root once the distribution's packages are there
+cargo verify -- packages the packages alone, built twice in different folders: the bytes are the same
 cargo verify -- fuzz [SECONDS]
                          every fuzz target for a minute, or for this long
 
-Installs missing distribution packages and says so. The end-to-end tests need root; they run in private namespaces.";
+Installs missing distribution packages and says so. The end-to-end tests and the packages need root; they run in private namespaces
+and in containers.";
 
 /// A stage may build everything from nothing on two slow cores.
 const PATIENCE: Duration = Duration::from_secs(1500);
@@ -29,14 +32,26 @@ struct Stage {
 }
 
 const QUICK: &[Stage] = &[
-    Stage { name: "packages", run: install_packages },
+    Stage { name: "distribution's packages", run: install_packages },
     Stage { name: "format", run: format },
     Stage { name: "lints", run: lints },
     Stage { name: "unit tests", run: unit_tests },
     Stage { name: "modules and their gates", run: module_tests },
     Stage { name: "documentation", run: documentation },
 ];
-const END_TO_END: &[Stage] = &[Stage { name: "end-to-end tests", run: end_to_end }];
+const END_TO_END: &[Stage] = &[
+    Stage { name: "end-to-end tests", run: end_to_end },
+    Stage { name: "packages: built", run: release::build },
+    Stage { name: "packages: files", run: release::files },
+    Stage { name: "packages: booted machines", run: release::machines },
+];
+const PACKAGES: &[Stage] = &[
+    Stage { name: "distribution's packages", run: install_packages },
+    Stage { name: "built", run: release::build },
+    Stage { name: "built again elsewhere", run: release::build_again },
+    Stage { name: "files", run: release::files },
+    Stage { name: "booted machines", run: release::machines },
+];
 
 /// The whole of the command's main.
 pub fn main() -> ExitCode {
@@ -45,6 +60,7 @@ pub fn main() -> ExitCode {
     let stages: Vec<&Stage> = match asked.as_slice() {
         [] => QUICK.iter().chain(END_TO_END).collect(),
         ["quick"] => QUICK.iter().collect(),
+        ["packages"] => PACKAGES.iter().collect(),
         ["fuzz"] => return ended("fuzz", fuzz::run_all(Duration::from_secs(60))),
         ["fuzz", seconds] => match seconds.parse() {
             Ok(seconds @ 1..) => return ended("fuzz", fuzz::run_all(Duration::from_secs(seconds))),

@@ -23,7 +23,7 @@ fn the_sandbox_of_the_service_is_as_strict_as_two_processes_in_one_unit_can_be()
     let bare = scratch.0.join("bare.service");
     fs::write(&bare, "[Service]\nExecStart=/usr/sbin/svcauthd\n").unwrap();
     assert!(exposure(&bare) > 9.0);
-    // The monitor needs root, a network for its worker, and the processes of others: decision 0025 counts the points.
+    // The monitor needs root, a network for its worker, and the processes of others: decision 24 counts the points.
     let whole = exposure(&unit);
     assert!(whole <= 2.4, "{whole}");
     // What the worker is: a child of the unit with another user and no capability, which nothing can give back.
