@@ -40,48 +40,48 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write the configuration: find the directory, test it, show what it holds, and ask who may use what
+    /// Find and test the directory, and write the configuration
     ///
-    /// Asks on a terminal; every answer is an option, too. Nothing changes about who can log in until `svcauth enable`. Needs
+    /// Shows what the directory holds and who may become what. Asks on a terminal; every answer is an option, too. Nothing changes about who can log in until `svcauth enable`. Needs
     /// root. Exit status: 0 done, or nothing had to be done; 1 not done, and nothing changed; 2 usage.
     Setup(Box<setup::SetupArgs>),
-    /// Switch svcauth on: show what changes in PAM, sshd and the name service, ask, and change it
+    /// Switch svcauth on, after showing what that changes
     ///
-    /// Refuses while something is not ready or `svcauth doctor` would have a fault. With --confirm everything is put back
+    /// Shows the changes of PAM, sshd and the name service, asks, and makes them. Refuses while something is not ready or `svcauth doctor` would have a fault. With --confirm everything is put back
     /// unless a new login has shown that one works. Needs root. Exit status: 0 done, or it was on already; 1 nothing was
     /// changed, with the reason; 2 usage, or nobody to ask.
     Enable(enable::EnableArgs),
-    /// Keep an activation that is on trial; counts from a login that was opened after it
+    /// Keep what `svcauth enable --confirm` has changed
     ///
-    /// Needs root. Exit status: 0 kept; 1 this login is older, or nothing is on trial.
+    /// Only from a login that was opened after it: an old one does not show that a new one works. Needs root. Exit status: 0 kept; 1 this login is older, or nothing is on trial.
     Confirm(Json),
-    /// Switch svcauth off: put the old bytes back, or take its own lines out of files that were edited since
+    /// Switch svcauth off, and put back what was there
     ///
-    /// Needs root. Exit status: 0 done, or it was off already; 1 nothing was changed, with the reason; 2 usage, or nobody to
+    /// From files that were edited since, only the lines of svcauth are taken out. Needs root. Exit status: 0 done, or it was off already; 1 nothing was changed, with the reason; 2 usage, or nobody to
     /// ask.
     Disable(enable::DisableArgs),
-    /// Look for what lets somebody past svcauth on this host or can shut root out, and say how to repair it
+    /// Look for what lets somebody past svcauth, or can shut root out
     ///
-    /// Changes nothing. Each finding has a stable code, the file and line, what it means and the fix;
+    /// Says how to repair it, and changes nothing. Each finding has a stable code, the file and line, what it means and the fix;
     /// /usr/share/doc/svcauth/doctor.md lists them.
     /// Needs root. Exit status: 0 nothing worse than warnings and notes; 1 faults; 2 usage, or not root.
     Doctor(doctor::DoctorArgs),
-    /// Say whether logins to managed accounts work, how fresh the data is, and what is wrong
+    /// Say whether logins work, how fresh the data is, and what is wrong
     ///
     /// Exit status: 0 ok; 1 degraded (logins work; the directory does not answer, the configuration has a fault, or the audit
     /// file is not written); 3 failed (logins to managed accounts are refused).
     Status(Json),
-    /// Say whether a person may use an account, by which rule and role, and what would change the answer
+    /// Say whether a person may use an account, and why or why not
     ///
-    /// Needs root. Exit status: 0 allow; 1 deny; 2 the account is not managed, or the question cannot be asked.
+    /// By which rule, role and groups, by what data, and what would change the answer. Needs root. Exit status: 0 allow; 1 deny; 2 the account is not managed, or the question cannot be asked.
     Explain(ExplainArgs),
-    /// Show the person behind each live process of the managed accounts
+    /// Show the person behind each live process of the accounts
     ///
     /// One line for each process, also for one that setsid or nohup has left behind after the logout. Where nobody can tell, it
     /// says why and does not guess. Of one process the way to it is shown too. Needs root. Exit status: 0 done; 1 it is no
     /// process of a managed account, or the sessions cannot be read.
     Who(who::WhoArgs),
-    /// Read the audit trail: who used which account, when, how proven, and who was refused and why
+    /// Read the audit trail: who did what, and who was refused why
     ///
     /// A table on a terminal, tabs in a pipe, the lines of the file with --json. Needs root, but for a FILE that can be read.
     /// Exit status: 0 done; 1 the trail cannot be read.
@@ -93,7 +93,7 @@ enum Command {
     ///
     /// Needs root. Exit status: 0 done; 1 there is no usable snapshot.
     Accounts(AccountsArgs),
-    /// List the roles of the access rules and the groups that they are, or approve another group
+    /// List the roles of the access rules, or approve a group as one
     ///
     /// The first group that has the name of a role is the one that is meant, also when it is renamed. One that takes the
     /// name later, and the same one deleted and made again, is nobody's role until `svcauth roles approve ROLE`.

@@ -23,13 +23,13 @@ use crate::report::about::{About, timestamp};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Report {
-    /// List who may use which account on this host, by which role, groups and access rule, and through what
+    /// List who may use which account on this host, and through what
     ///
-    /// What is listed is what PAM would allow. People and accounts that are disabled, expired or locked are not:
+    /// By which role, groups and access rule. What is listed is what PAM would allow. People and accounts that are disabled, expired or locked are not:
     /// --all lists them, too, and JSON and HTML have them apart. Needs root.
     /// Exit status: 0 the report is made; 1 it is not, with the reason.
     Access(AccessArgs),
-    /// List keys in local files that belong to nobody, keys that nobody uses, and access that nobody uses
+    /// List keys that belong to nobody, and keys and access nobody uses
     ///
     /// Local files are those that sshd reads for the managed accounts. What is said about use rests on the audit trail of
     /// this host, and on nothing before its first record. Needs root.

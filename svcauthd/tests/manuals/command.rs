@@ -126,6 +126,15 @@ fn the_page_of_the_daemon_has_its_options_and_no_other() {
     assert_eq!(described, known);
 }
 
+#[test]
+fn the_help_has_one_line_of_eighty_columns_for_each_command() {
+    for (path, command) in all() {
+        let about = command.get_about().unwrap().to_string();
+        // Blanks, the longest name of a command, blanks.
+        assert!(2 + 8 + 2 + about.chars().count() <= 80 || path == "help", "svcauth {path}: {about}");
+    }
+}
+
 /// The command lines of svcauth in a text, as words.
 fn command_lines(text: &str) -> Vec<Vec<String>> {
     let anchor = format!(":{}", "0".repeat(64));

@@ -26,9 +26,9 @@ pub(super) struct LogArgs {
 
 #[derive(Debug, Subcommand)]
 enum LogCommand {
-    /// Prove that nobody has changed, removed, moved or added a record, or name the first line where somebody has
+    /// Prove that nobody has changed the audit trail
     ///
-    /// Whoever is root could have written the whole trail anew; give --head with an anchor that left the host to prove that
+    /// Or names the first line where somebody has changed, removed, moved or added a record. Whoever is root could have written the whole trail anew; give --head with an anchor that left the host to prove that
     /// this did not happen. Needs root, but for a FILE that can be read. Exit status: 0 whole; 1 not, with the file and the
     /// line, or it cannot be read.
     Verify(verify::VerifyArgs),
