@@ -41,7 +41,11 @@ fn a_usage_error_is_2_and_says_so_on_standard_error_only() {
 #[test]
 fn help_is_0_and_begins_with_what_the_program_is_for() {
     for (program, args, first) in [
-        (SVCAUTH, &["--help"] as &[&str], "Managed accounts: who may become them, and what svcauth knows"),
+        (
+            SVCAUTH,
+            &["--help"] as &[&str],
+            "Shared accounts: who may use them, who does, and why somebody may not",
+        ),
         (SVCAUTHD, &["--help"], "Keeps a snapshot of the directory, from which NSS and PAM answer"),
         (SVCAUTH, &["explain", "--help"], "Say whether a person may use an account"),
     ] {
