@@ -95,8 +95,9 @@ fn needs_stacks() -> Result<bool, Trouble> {
         return Ok(false);
     }
     Err(Trouble::new(
-        "no stack of PAM calls svcauth yet, and here authselect(8) writes them; choose a profile with svcauth's lines, \
-         for example: authselect select custom/svcauth --force; then run this command again",
+        "no stack of PAM calls svcauth yet, and here authselect(8) writes them; run: authselect select svcauth \
+         with-svcauth, or take the lines marked with-svcauth of /usr/share/authselect/vendor/svcauth into your own profile; \
+         then run this command again",
     ))
 }
 

@@ -10,6 +10,7 @@ const INSTALLED: &[&str] = &[
     "/etc/ssh/sshd_config.d/10-svcauth.conf",
     "/etc/svcauth/directory.ldif",
     "/run/svcauth/recorder.state",
+    "/usr/share/authselect/vendor/svcauth",
     "/usr/share/doc/svcauth/METRICS.md",
     "/usr/share/doc/svcauth/audit.md",
     "/usr/share/doc/svcauth/doctor.md",
