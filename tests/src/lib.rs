@@ -24,6 +24,7 @@ pub mod program;
 pub mod relay;
 pub mod runner;
 pub mod samba;
+pub mod seeded;
 pub mod site;
 pub mod slapd;
 pub mod sshd;

@@ -15,6 +15,7 @@ mod browser;
 mod certificates;
 mod cli;
 mod damage;
+mod doctor;
 mod everywhere;
 mod evil;
 mod examples;
@@ -76,6 +77,7 @@ const THEMES: &[&[Case]] = &[
     audit_file::CASES,
     hostile::CASES,
     damage::CASES,
+    doctor::CASES,
     cli::CASES,
     activation::CASES,
     audit_log::CASES,

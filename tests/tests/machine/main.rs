@@ -3,11 +3,12 @@
 //! One file per theme. The name of a case is a sentence; each runs on both releases.
 
 mod booted;
+mod doctor;
 mod lifecycle;
 mod user_managers;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    svcauth_tests::machine::main(&[lifecycle::CASES, booted::CASES, user_managers::CASES])
+    svcauth_tests::machine::main(&[lifecycle::CASES, booted::CASES, user_managers::CASES, doctor::CASES])
 }
