@@ -27,6 +27,7 @@ mod jobs;
 mod journal;
 mod kerberos;
 mod login;
+mod manual;
 mod methods;
 mod metrics;
 mod outage;
@@ -79,6 +80,7 @@ const THEMES: &[&[Case]] = &[
     damage::CASES,
     doctor::CASES,
     cli::CASES,
+    manual::CASES,
     activation::CASES,
     audit_log::CASES,
     audit_schema::CASES,

@@ -48,7 +48,12 @@ const COMMANDS: &[&[&str]] = &[
 ];
 
 /// What looks at more than svcauth, and may find fault with a host of tests.
-const DOCTOR: &[&[&str]] = &[&["svcauth", "doctor"], &["svcauth", "doctor", "--json"]];
+const DOCTOR: &[&[&str]] = &[
+    &["svcauth", "doctor"],
+    &["svcauth", "doctor", "--json"],
+    &["svcauth", "enable", "--dry-run", "--json"],
+    &["svcauth", "disable", "--dry-run", "--json"],
+];
 
 /// Folders that svcauth, or a log that it writes to, puts files into.
 const FOLDERS: &[&str] = &["/etc", "/var/log", "/var/lib/svcauth", "/run/svcauth", "/tmp"];

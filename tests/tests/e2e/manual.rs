@@ -1,0 +1,76 @@
+//! svcauth(1) against what the commands print: the keys of `--json` are those that the page names.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use svcauth_tests::cases;
+use svcauth_tests::failure::{Failure, Outcome, require};
+use svcauth_tests::site::svcauth_json;
+use svcauth_tests::sshd::client;
+use svcauth_tests::world::World;
+
+use crate::host::Plan;
+
+cases!("manual":
+    the_keys_that_commands_print_are_those_of_the_page,
+);
+
+const PAGE: &str = include_str!("../../../docs/man/svcauth.1");
+
+/// The keys that a part of the page names for `--json`.
+fn written(part: &str) -> Outcome<BTreeSet<String>> {
+    let missing = || Failure::new(format!("svcauth(1) has no --json in {part}"));
+    let (_, rest) = PAGE.split_once(&format!("\n.Ss {part}\n")).ok_or_else(missing)?;
+    let rest = rest.split("\n.Ss ").next().unwrap_or_default();
+    let (_, item) = rest.split_once("\n.It Fl -json\n").ok_or_else(missing)?;
+    let lines = item.lines().take_while(|line| !line.starts_with(".It ") && !line.starts_with(".El"));
+    let named = lines.filter(|line| line.starts_with(".Ic ")).flat_map(|line| line.split(' ').skip(1));
+    Ok(named.filter(|word| !matches!(*word, "," | "." | "and")).map(str::to_owned).collect())
+}
+
+/// The keys of an object, or of the first one of a list; and those of the list that the object has under `inner`.
+fn keys(value: &Value, inner: &str) -> BTreeSet<String> {
+    let of = |value: &Value| value.as_object().map(|object| object.keys().cloned().collect::<BTreeSet<_>>());
+    let first = value.get(0).unwrap_or(value);
+    let below = first.pointer(&format!("/{inner}/0")).and_then(of).unwrap_or_default();
+    of(first).unwrap_or_default().into_iter().chain(below).collect()
+}
+
+/// What a command prints is in the page; what is in the page and not printed is one of `sometimes`.
+fn agrees(part: &str, inner: &str, sometimes: &[&str], args: &[&str]) -> Outcome {
+    let (_, value) = svcauth_json(args)?;
+    let (printed, named) = (keys(&value, inner), written(part)?);
+    require(!printed.is_empty(), || format!("{args:?} printed {value}"))?;
+    let named_not: Vec<&String> = printed.difference(&named).collect();
+    require(named_not.is_empty(), || format!("svcauth(1), {part}: {named_not:?} is printed and not named"))?;
+    let missing: Vec<&String> = named.difference(&printed).collect();
+    let is_known = |key: &&String| sometimes.contains(&key.as_str());
+    require(missing.iter().all(is_known), || {
+        format!("svcauth(1), {part}: {missing:?} is named and not printed")
+    })
+}
+
+fn the_keys_that_commands_print_are_those_of_the_page(world: &mut World) -> Outcome {
+    let host = Plan::new(world)?.start(world)?;
+    let bob = host.key("bob")?;
+    let words: Vec<&str> = bob.public().split_whitespace().collect();
+    let [kind, blob, ..] = words.as_slice() else { return Err(Failure::new(bob.public())) };
+    let session = client(&[], "deployer", bob, &["sleep", "60"]).start(world.log_file("ssh.out")?)?;
+    world.log().wait_for(0, "start", &[("origin", "bob")])?;
+    for (part, inner, sometimes, args) in [
+        ("status", "", &["activation"][..], &["status"][..]),
+        ("sync", "", &["error"], &["sync"]),
+        ("accounts", "", &[], &["accounts"]),
+        ("explain", "", &[], &["explain", "bob", "deployer"]),
+        ("log verify", "", &[], &["log", "verify"]),
+        ("roles", "", &[], &["roles"]),
+        ("who", "", &["chain"], &["who"]),
+        ("doctor", "findings", &[], &["doctor"]),
+        ("setup", "", &[], &["setup", "--check"]),
+        ("ssh-keys", "", &[], &["ssh-keys", "deployer", "x", kind, blob]),
+    ] {
+        agrees(part, inner, sometimes, args)?;
+    }
+    drop(session);
+    Ok(())
+}
