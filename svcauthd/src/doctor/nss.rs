@@ -183,7 +183,7 @@ fn library(host: &Host) -> Option<Finding> {
     });
     let plain = ["/usr/lib64", "/lib64", "/usr/lib", "/lib"].into_iter().map(PathBuf::from);
     let path = folders.chain(plain).map(|folder| folder.join(LIBRARY)).find(|path| host.has(path));
-    let reinstall = "run: apt-get install --reinstall libnss-svcauth (or packaging/install.sh, where it was built from source)";
+    let reinstall = "run: apt-get install --reinstall libnss-svcauth (RHEL: dnf reinstall svcauth-client)";
     let Some(path) = path else {
         let what = format!(
             "{LIBRARY} is in none of the folders of libraries: no account of the directory exists on this host"

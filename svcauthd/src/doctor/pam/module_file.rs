@@ -10,7 +10,8 @@ use crate::pam_stack::{Kind, Stack};
 
 /// A module that every distribution has, beside which ours belongs.
 const NEIGHBOUR: &str = "pam_permit.so";
-const REINSTALL: &str = "run: apt-get install --reinstall libpam-svcauth (or packaging/install.sh, where it was built from source)";
+const REINSTALL: &str =
+    "run: apt-get install --reinstall libpam-svcauth (RHEL: dnf reinstall svcauth-client)";
 
 pub(super) fn examine(host: &Host, stacks: &[Stack]) -> Vec<Finding> {
     let mut paths: Vec<PathBuf> = stacks
