@@ -35,6 +35,8 @@ pub const NEEDED: &[&str] = &[
     "libssl-dev",
     "pkg-config",
     "python3-jsonschema",
+    "strace",
+    "patch",
     "man-db",
     "mandoc",
     "dpkg-dev",

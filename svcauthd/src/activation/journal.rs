@@ -49,6 +49,18 @@ pub struct Pending {
 }
 
 impl Pending {
+    /// What a marker that cannot be read means: nobody works on it, so the journal is undone.
+    fn of_nobody() -> Self {
+        Self {
+            boot_id: String::new(),
+            pid: 0,
+            started: 0,
+            activated: None,
+            deadline: None,
+            last_session: None,
+        }
+    }
+
     /// Whether the process that makes the changes still runs.
     #[must_use]
     pub fn is_being_applied(&self) -> bool {
@@ -199,15 +211,20 @@ impl Journal {
 /// # Errors
 /// The file cannot be read.
 pub fn pending_in(folder: &Path) -> Result<Option<Pending>, Trouble> {
-    read(&folder.join(PENDING))
+    let text = bytes(&folder.join(PENDING))?;
+    Ok(text.map(|text| serde_json::from_slice(&text).unwrap_or_else(|_| Pending::of_nobody())))
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Trouble> {
-    let text = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other.map_err(|error| named(path, &error))?,
-    };
+    let Some(text) = bytes(path)? else { return Ok(None) };
     serde_json::from_slice(&text).map(Some).map_err(|error| named(path, &io::Error::other(error)))
+}
+
+fn bytes(path: &Path) -> Result<Option<Vec<u8>>, Trouble> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some).map_err(|error| named(path, &error)),
+    }
 }
 
 /// Changes upon changes: what was there before the first, and after the last. A file that somebody has changed in between
@@ -268,6 +285,18 @@ mod tests {
         assert_eq!(journal.active(), Ok(changes));
         journal.forget_all().unwrap();
         assert_eq!(journal.active(), Ok(Vec::new()));
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_marker_that_cannot_be_read_is_one_of_nobody() {
+        let folder = scratch("damaged");
+        let journal = Journal::open(&folder).unwrap();
+        for text in ["", "{", "{\"boot_id\":7}"] {
+            fs::write(folder.join(PENDING), text).unwrap();
+            let pending = journal.pending().unwrap().unwrap();
+            assert!(!pending.is_being_applied() && pending.boot_id.is_empty());
+        }
         fs::remove_dir_all(&folder).unwrap();
     }
 

@@ -1,6 +1,7 @@
 //! An activation on trial: it is undone at its deadline unless a new login has confirmed it, and at the next boot in any
 //! case.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -137,6 +138,7 @@ pub fn start_waiting() -> Result<(), Trouble> {
     }
     let null = Stdio::null;
     let started = Command::new("/proc/self/exe")
+        .arg0("svcauth")
         .args(["rollback", "--detach"])
         .current_dir("/")
         .stdin(null())
@@ -153,25 +155,29 @@ pub fn detach() {
     let _ = SigSet::all().thread_unblock();
 }
 
-/// Waits for the end of the trial and undoes it, and tries again for as long as that fails. `ready` is called when there is
-/// nothing left to do before others may log in: at boot, after what was pending is undone.
+/// Waits for the end of the trial and undoes it, and tries again for as long as that fails. `ready` is called once, when others
+/// may log in: at boot, after what was pending is undone, or could not be: nobody waits for a disk that takes nothing.
 pub fn watch(folder: &Path, host: &dyn Host, ready: &dyn Fn(), say: &dyn Fn(&str)) {
-    let mut told = false;
+    let mut is_told = false;
+    let mut tell = || {
+        if !std::mem::replace(&mut is_told, true) {
+            ready();
+        }
+    };
     loop {
         match step(folder, host) {
             Ok(Some(Next::Wait)) => {
-                if !std::mem::replace(&mut told, true) {
-                    ready();
-                }
+                tell();
                 std::thread::sleep(PAUSE);
             }
             Ok(Some(Next::Undo)) => say("the activation was not confirmed; everything is as it was before"),
             Ok(None) => {
-                ready();
+                tell();
                 return;
             }
             Err(why) => {
                 say(&format!("the activation is not undone yet: {why}"));
+                tell();
                 std::thread::sleep(AGAIN);
             }
         }

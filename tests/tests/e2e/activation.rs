@@ -16,7 +16,13 @@ use crate::host::{Host, Plan, getent, others_get_in};
 cases!("activation":
     enable_puts_svcauth_in_force_and_disable_leaves_every_byte_as_it_was,
     what_would_change_is_shown_exactly_and_nothing_changes_without_a_yes,
+    another_package_may_write_the_stacks_later_and_both_stay_what_they_are,
+    disable_takes_only_its_own_lines_out_of_files_that_were_edited_since,
+    a_word_that_somebody_put_into_the_switch_before_is_no_part_of_the_plan,
 );
+
+/// Mode and contents of each file, or where a link points.
+pub(crate) type Files = BTreeMap<PathBuf, (u32, Vec<u8>)>;
 
 /// A host with everything installed and the daemon running, and svcauth not switched on.
 pub(crate) fn switched_off(world: &World) -> Outcome<Host> {
@@ -26,7 +32,7 @@ pub(crate) fn switched_off(world: &World) -> Outcome<Host> {
 }
 
 /// What the files of a host are, for a comparison byte by byte: mode and contents, or where a link points.
-pub(crate) fn files() -> Outcome<BTreeMap<PathBuf, (u32, Vec<u8>)>> {
+pub(crate) fn files() -> Outcome<Files> {
     let mut found = BTreeMap::new();
     for folder in ["/etc", "/var/lib/pam"] {
         walk(Path::new(folder), &mut found)?;
@@ -34,7 +40,7 @@ pub(crate) fn files() -> Outcome<BTreeMap<PathBuf, (u32, Vec<u8>)>> {
     Ok(found)
 }
 
-fn walk(folder: &Path, found: &mut BTreeMap<PathBuf, (u32, Vec<u8>)>) -> Outcome {
+fn walk(folder: &Path, found: &mut Files) -> Outcome {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let meta = fs::symlink_metadata(&path)?;
@@ -54,10 +60,7 @@ fn walk(folder: &Path, found: &mut BTreeMap<PathBuf, (u32, Vec<u8>)>) -> Outcome
 }
 
 /// The files that differ, by name.
-pub(crate) fn differing(
-    before: &BTreeMap<PathBuf, (u32, Vec<u8>)>,
-    now: &BTreeMap<PathBuf, (u32, Vec<u8>)>,
-) -> Vec<String> {
+pub(crate) fn differing(before: &Files, now: &Files) -> Vec<String> {
     let mut names: Vec<String> = before
         .keys()
         .chain(now.keys())
@@ -160,4 +163,77 @@ fn what_would_change_is_shown_exactly_and_nothing_changes_without_a_yes(world: &
     let compared = Program::new("diff").args(&["-r", "--no-dereference", "/etc", "/tmp/etc"]).run()?;
     require(compared.ok(), || compared.report())?;
     require_eq("copies that are left", &fs::read_dir("/run/svcauth/planned")?.count(), &0)
+}
+
+fn update(words: &[&str]) -> Outcome<Ended> {
+    let run = Program::new("pam-auth-update").args(words).env("DEBIAN_FRONTEND", "noninteractive");
+    run.run()?.expect_ok()
+}
+
+/// The `seen` of pam-auth-update names every profile that it has ever met, and forgets none.
+fn without_seen(names: Vec<String>) -> Vec<String> {
+    names.into_iter().filter(|name| name != "/var/lib/pam/seen").collect()
+}
+
+fn another_package_may_write_the_stacks_later_and_both_stay_what_they_are(world: &mut World) -> Outcome {
+    let host = switched_off(world)?;
+    let before = files()?;
+    update(&["--enable", "mkhomedir"])?;
+    let with_other = files()?;
+    require_eq("what the other changes", &without_seen(differing(&before, &with_other)).len(), &2)?;
+    update(&["--disable", "mkhomedir"])?;
+    enable(&["--yes"])?.expect_ok()?;
+    update(&["--enable", "mkhomedir"])?;
+    let stack = fs::read_to_string("/etc/pam.d/common-session")?;
+    require_contains("the stack", &stack, "pam_mkhomedir.so")?;
+    require_contains("the stack", &stack, "pam_svcauth.so")?;
+    is_in_force(&host)?;
+    require_contains("enable", &enable(&["--yes"])?.expect_ok()?.stdout, "switched on already")?;
+    // An upgrade of a package that has a profile.
+    update(&["--package"])?;
+    is_in_force(&host)?;
+    svcauth(&["disable", "--yes"])?.expect_ok()?;
+    let left = without_seen(differing(&with_other, &files()?));
+    require_eq("what differs from the other alone", &left, &Vec::<String>::new())?;
+    is_out_of_force(&host)?;
+    update(&["--disable", "mkhomedir"])?;
+    let left = without_seen(differing(&before, &files()?));
+    require_eq("what differs from the beginning", &left, &Vec::<String>::new())
+}
+
+fn disable_takes_only_its_own_lines_out_of_files_that_were_edited_since(world: &mut World) -> Outcome {
+    let host = switched_off(world)?;
+    let before = files()?;
+    enable(&["--yes"])?.expect_ok()?;
+    let append = |path: &str, line: &str| world.write(path, 0o644, fs::read_to_string(path)? + line);
+    append("/etc/pam.d/common-account", "account required pam_time.so\n")?;
+    append("/etc/nsswitch.conf", "netgroup: files\n")?;
+    append("/etc/ssh/sshd_config.d/10-svcauth.conf", "MaxAuthTries 4\n")?;
+    svcauth(&["disable", "--yes"])?.expect_ok()?;
+    let expected = |path: &str, line: &str| -> Outcome {
+        let old = before.get(Path::new(path)).map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned());
+        require_eq(path, &fs::read_to_string(path)?, &(old.unwrap_or_default() + line))
+    };
+    expected("/etc/pam.d/common-account", "account required pam_time.so\n")?;
+    expected("/etc/nsswitch.conf", "netgroup: files\n")?;
+    expected("/etc/ssh/sshd_config.d/10-svcauth.conf", "MaxAuthTries 4\n")?;
+    let names = without_seen(differing(&before, &files()?));
+    require_eq("the files that differ", &names.len(), &3)?;
+    is_out_of_force(&host)
+}
+
+fn a_word_that_somebody_put_into_the_switch_before_is_no_part_of_the_plan(world: &mut World) -> Outcome {
+    let host = switched_off(world)?;
+    let switch = "/etc/nsswitch.conf";
+    let by_hand =
+        fs::read_to_string(switch)?.replace(": files\ngroup: files", ": files svcauth\ngroup: files svcauth");
+    world.write(switch, 0o644, by_hand)?;
+    getent("passwd", "deployer")?.expect_ok()?;
+    let (_, plan) = svcauth_json(&["enable", "--dry-run"])?;
+    let paths: Vec<&str> = list_at(&plan, "/changes").iter().map(|change| text_at(change, "/path")).collect();
+    require(paths.len() == 8 && !paths.contains(&switch), || format!("{paths:?}"))?;
+    enable(&["--yes"])?.expect_ok()?;
+    is_in_force(&host)?;
+    svcauth(&["disable", "--yes"])?.expect_ok()?;
+    is_out_of_force(&host)
 }

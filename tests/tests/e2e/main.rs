@@ -4,6 +4,8 @@
 //! when it should.
 
 mod activation;
+mod activation_refusals;
+mod activation_trial;
 mod ad;
 mod ad_changes;
 mod ad_kerberos;
@@ -82,6 +84,8 @@ const THEMES: &[&[Case]] = &[
     cli::CASES,
     manual::CASES,
     activation::CASES,
+    activation_refusals::CASES,
+    activation_trial::CASES,
     audit_log::CASES,
     audit_schema::CASES,
     injection::CASES,
