@@ -166,11 +166,13 @@ pub(super) fn commit(path: &Path, content: Option<&Content>) -> Result<(), Troub
     done.and_then(|()| sync_folder(path)).map_err(|error| named(path, &error))
 }
 
-/// Removes what was prepared, if there is something.
+/// Removes what was prepared, if there is something. (A file system that is read-only says so also about a file that is not
+/// there.)
 pub(super) fn discard(path: &Path) -> Result<(), Trouble> {
-    match fs::remove_file(temporary(path)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(&temporary(path), &error)),
-        _ => Ok(()),
+    let temporary = temporary(path);
+    match fs::symlink_metadata(&temporary) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        _ => fs::remove_file(&temporary).map_err(|error| named(&temporary, &error)),
     }
 }
 

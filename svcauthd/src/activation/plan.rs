@@ -31,28 +31,39 @@ pub struct Plan {
 pub fn enable() -> Result<Plan, Trouble> {
     is_ready()?;
     let mut plan = Plan::default();
-    let switch = Content::read(Path::new(nsswitch::PATH))?;
-    let edited = nsswitch::with_svcauth(switch.as_ref().map(|content| content.bytes.as_slice()))?;
-    plan.notes = edited.notes;
-    let new_switch =
-        switch.as_ref().map_or(Content::fresh(edited.bytes.clone()), |old| old.with(edited.bytes));
+    let needs_stacks = needs_stacks()?;
+    let switch = planned_switch(&mut plan.notes)?;
     let drop_in = planned_drop_in()?;
-    let work = Work { pam: needs_stacks()?, sshd: drop_in.is_some() };
+    let work = Work { pam: needs_stacks, sshd: drop_in.is_some() };
     let stage = Stage::new()?;
-    stage.put(Path::new(nsswitch::PATH), &new_switch)?;
-    if let Some(change) = &drop_in {
-        stage.put(&change.path, change.new.as_ref().unwrap_or(&new_switch))?;
+    for change in drop_in.iter().chain(&switch) {
+        if let Some(new) = &change.new {
+            stage.put(&change.path, new)?;
+        }
     }
     plan.faults = stage.examine(work)?.faults;
     if work.pam {
         plan.changes = stacks(&stage)?;
     }
-    plan.changes.extend(drop_in.filter(|change| change.old != change.new));
-    let switch =
-        Change { path: nsswitch::PATH.into(), part: Part::Nsswitch, old: switch, new: Some(new_switch) };
-    plan.changes.extend((switch.old != switch.new).then_some(switch));
+    plan.changes.extend(drop_in.into_iter().chain(switch).filter(|change| change.old != change.new));
     plan.notes.extend(own_calls());
     Ok(plan)
+}
+
+/// None where somebody else writes the file (authselect has a link to its own) and has put the word there.
+fn planned_switch(notes: &mut Vec<String>) -> Result<Option<Change>, Trouble> {
+    let path = Path::new(nsswitch::PATH);
+    let old = match Content::read(path) {
+        Err(_) if fs::read(path).is_ok_and(|bytes| nsswitch::is_on(&bytes)) => return Ok(None),
+        other => other?,
+    };
+    let edited = nsswitch::with_svcauth(old.as_ref().map(|content| content.bytes.as_slice()))?;
+    notes.extend(edited.notes);
+    let new = match &old {
+        Some(old) => old.with(edited.bytes),
+        None => Content::fresh(edited.bytes),
+    };
+    Ok(Some(Change { path: path.to_owned(), part: Part::Nsswitch, old, new: Some(new) }))
 }
 
 /// Whether there is something that managed accounts could be let in by.
@@ -95,9 +106,9 @@ fn needs_stacks() -> Result<bool, Trouble> {
         return Ok(false);
     }
     Err(Trouble::new(
-        "no stack of PAM calls svcauth yet, and here authselect(8) writes them; run: authselect select svcauth \
-         with-svcauth, or take the lines marked with-svcauth of /usr/share/authselect/vendor/svcauth into your own profile; \
-         then run this command again",
+        "no stack of PAM calls svcauth yet, and here authselect(8) writes them, and nsswitch.conf with them. Run: authselect \
+         select svcauth with-svcauth, or take the lines marked with-svcauth of /usr/share/authselect/vendor/svcauth into your own \
+         profile; then run this command again",
     ))
 }
 
@@ -139,6 +150,21 @@ fn stacks(stage: &Stage) -> Result<Vec<Change>, Trouble> {
         }
     }
     Ok(changes)
+}
+
+/// What keeps svcauth on after `disable`, because somebody else writes it.
+#[must_use]
+pub fn left_to_others() -> Option<String> {
+    let is_link = fs::symlink_metadata(nsswitch::PATH).is_ok_and(|meta| meta.is_symlink());
+    let names_us = fs::read(nsswitch::PATH).is_ok_and(|bytes| nsswitch::is_on(&bytes));
+    let to = fs::read_link(nsswitch::PATH).unwrap_or_default();
+    (is_link && names_us).then(|| {
+        format!(
+            "{} is a link to {}, which still names svcauth: with authselect(8), run: authselect disable-feature with-svcauth",
+            nsswitch::PATH,
+            to.display()
+        )
+    })
 }
 
 /// Lines of the services themselves that call the module, as the manual shows them for hosts without the common stacks.

@@ -1,5 +1,6 @@
 //! sshd's drop-in: what it says, whether sshd obeys it, and telling the running one.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,6 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::Trouble;
+use super::stage::with_run_folder;
 
 /// The drop-in. sshd takes the first value of an option, so the name comes before those of others, as in `50-cloud-init.conf`.
 pub const DROP_IN: &str = "/etc/ssh/sshd_config.d/10-svcauth.conf";
@@ -25,7 +27,7 @@ const COMMAND: &str = "authorizedkeyscommand /usr/bin/svcauth ssh-keys";
 /// Debian's name first.
 const UNITS: &[&str] = &["ssh.service", "sshd.service"];
 /// How long a running sshd may take to begin anew.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Whether there is an sshd on this host.
 #[must_use]
@@ -137,7 +139,8 @@ fn place_of(option: &str) -> String {
     CONFIG.to_owned()
 }
 
-/// Lets the running sshd read its configuration again; sessions go on. Without a running one there is nothing to do.
+/// Lets the running sshd read its configuration again and waits until it listens again; sessions go on. Without a running one
+/// there is nothing to do.
 ///
 /// # Errors
 /// It does not take the configuration, or did not come back.
@@ -145,13 +148,16 @@ pub fn reload() -> Result<(), Trouble> {
     if !is_there() {
         return Ok(());
     }
+    let before = running().map(|pid| (pid, listening(pid)));
     if Path::new("/run/systemd/system").exists() {
-        return UNITS.iter().filter(|unit| is_active(unit)).try_for_each(|unit| systemctl_reload(unit));
+        UNITS.iter().filter(|unit| is_active(unit)).try_for_each(|unit| systemctl_reload(unit))?;
+    } else if let Some((pid, _)) = &before {
+        with_run_folder(settings)?;
+        kill(Pid::from_raw(*pid), Signal::SIGHUP).map_err(|error| {
+            Trouble::new(format!("sshd (process {pid}) cannot be told to reload: {error}"))
+        })?;
     }
-    match running() {
-        Some(pid) => reload_by_signal(pid),
-        None => Ok(()),
-    }
+    before.map_or(Ok(()), |(pid, sockets)| wait_for_return(pid, &sockets))
 }
 
 fn is_active(unit: &str) -> bool {
@@ -179,24 +185,42 @@ fn running() -> Option<i32> {
     program.file_name()?.to_string_lossy().starts_with("sshd").then_some(pid)
 }
 
-fn reload_by_signal(pid: i32) -> Result<(), Trouble> {
-    settings()?;
-    kill(Pid::from_raw(pid), Signal::SIGHUP)
-        .map_err(|error| Trouble::new(format!("sshd (process {pid}) cannot be told to reload: {error}")))?;
+/// sshd begins anew under the same pid, with new sockets; one that systemd hands its sockets keeps them.
+fn wait_for_return(pid: i32, before: &BTreeSet<String>) -> Result<(), Trouble> {
     let end = Instant::now() + PATIENCE;
-    // It becomes itself anew, under the same pid.
-    while Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(100));
-        if running() == Some(pid) {
-            return Ok(());
-        }
+    let mut now = listening(pid);
+    while Instant::now() < end && (now.is_empty() || now == *before) {
+        std::thread::sleep(Duration::from_millis(50));
+        now = listening(pid);
+    }
+    if running() == Some(pid) && (before.is_empty() || !now.is_empty()) {
+        return Ok(());
     }
     Err(Trouble::new(format!("sshd (process {pid}) did not come back after a reload; see its log")))
 }
 
+/// The TCP sockets on which a process listens, as the kernel numbers them (proc(5)).
+fn listening(pid: i32) -> BTreeSet<String> {
+    let tables = ["tcp", "tcp6"]
+        .map(|table| fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default());
+    let rows =
+        tables.iter().flat_map(|table| table.lines()).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    // st is the fourth column, 0A is LISTEN, and inode is the tenth.
+    let inode =
+        |row: Vec<&str>| (row.get(3) == Some(&"0A")).then(|| row.get(9).map(ToString::to_string)).flatten();
+    let all: BTreeSet<String> = rows.filter_map(inode).collect();
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let socket = |entry: fs::DirEntry| {
+        let target = fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned();
+        let number = target.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned();
+        all.contains(&number).then_some(number)
+    };
+    files.filter_map(socket).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{COMMAND, TEXT, includes_folder, no_other_command, obeys, without_svcauth};
+    use super::{COMMAND, TEXT, includes_folder, listening, no_other_command, obeys, without_svcauth};
 
     #[test]
     fn the_drop_in_says_what_is_asked_of_sshd() {
@@ -214,6 +238,20 @@ mod tests {
         let edited = format!("{TEXT}# mine\nMaxAuthTries 3\n");
         assert_eq!(without_svcauth(edited.as_bytes()).unwrap(), b"# mine\nMaxAuthTries 3\n");
         assert_eq!(without_svcauth(format!("{TEXT}# mine\n").as_bytes()), None);
+    }
+
+    #[test]
+    fn the_sockets_of_a_process_are_those_that_it_listens_on() {
+        use std::os::fd::{AsRawFd as _, RawFd};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let inode = |fd: RawFd| {
+            let link = std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap();
+            link.to_str().unwrap().trim_matches(|c: char| !c.is_ascii_digit()).to_owned()
+        };
+        let found = listening(i32::try_from(std::process::id()).unwrap());
+        assert!(found.contains(&inode(listener.as_raw_fd())), "{found:?}");
+        assert!(!found.contains(&inode(client.as_raw_fd())), "{found:?}");
     }
 
     #[test]

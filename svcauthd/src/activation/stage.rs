@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use serde::{Deserialize, Serialize};
+use svcauth_host::sessions::Process;
 
 use super::change::{Content, named};
 use super::{Trouble, nsswitch, pam, sshd};
@@ -65,7 +66,7 @@ impl Stage {
     /// A file cannot be copied.
     pub fn new() -> Result<Self, Trouble> {
         let stage = Self(PathBuf::from(ROOM).join(std::process::id().to_string()));
-        let _ = fs::remove_dir_all(ROOM);
+        sweep();
         let make = || -> io::Result<()> {
             fs::create_dir_all(&stage.0)?;
             fs::set_permissions(ROOM, Permissions::from_mode(0o700))
@@ -125,6 +126,16 @@ impl Drop for Stage {
     fn drop(&mut self) {
         // What is left is taken away by the next.
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Takes away what runs have left that were killed.
+fn sweep() {
+    for entry in fs::read_dir(ROOM).into_iter().flatten().flatten() {
+        let pid: Option<u32> = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if pid.and_then(Process::by_pid).is_none() || pid == Some(std::process::id()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 

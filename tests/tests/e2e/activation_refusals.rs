@@ -7,6 +7,7 @@ use svcauth_tests::cases;
 use svcauth_tests::daemon::Daemon;
 use svcauth_tests::failure::{Context, Outcome, require_contains, require_eq, require_lacks};
 use svcauth_tests::program::Program;
+use svcauth_tests::site::svcauth;
 use svcauth_tests::sshd::Sshd;
 use svcauth_tests::world::World;
 
@@ -20,6 +21,7 @@ cases!("activation_refusals":
     a_stack_that_was_edited_in_its_block_is_named_with_the_line,
     an_sshd_that_would_not_obey_is_named_with_the_place,
     a_fault_that_doctor_would_find_in_the_planned_state_stops_it,
+    what_authselect_writes_is_left_to_it,
 );
 
 /// Tries to switch on, which must fail with these words and change nothing.
@@ -36,10 +38,10 @@ fn refused(words: &[&str]) -> Outcome {
 fn before_anything_is_published_there_is_nothing_to_switch_on(world: &mut World) -> Outcome {
     let plan = Plan::new(world)?;
     plan.install_switched_off(world)?;
-    refused(&["accounts.snap", "is svcauthd running"])?;
+    refused(&["access.snap", "is svcauthd running"])?;
     let config = fs::read("/etc/svcauth/svcauth.toml")?;
     world.write("/etc/svcauth/svcauth.toml", 0o644, "[directory]\nkind = \"sundial\"\n")?;
-    refused(&["/etc/svcauth/svcauth.toml:2", "svcauth setup"])?;
+    refused(&["/etc/svcauth/svcauth.toml: line 2", "svcauth setup"])?;
     world.write("/etc/svcauth/svcauth.toml", 0o644, config)?;
     let _daemon = Daemon::start(world)?;
     let _sshd = Sshd::start(world, &[])?;
@@ -59,11 +61,10 @@ fn a_name_service_switch_that_cannot_be_edited_is_named_with_its_line(world: &mu
     world.write(
         switch,
         0o644,
-        "# mine\npasswd:\tfiles [SUCCESS=merge] db   # local\ngroup:  compat\nhosts: files\n",
+        "# mine\npasswd:\tfiles systemd   # local\ngroup:  files [SUCCESS=merge] systemd\nhosts: files\n",
     )?;
     enable(&["--yes"])?.expect_ok()?;
-    let expected =
-        "# mine\npasswd:\tfiles [SUCCESS=merge] db svcauth   # local\ngroup:  compat svcauth\nhosts: files\n";
+    let expected = "# mine\npasswd:\tfiles systemd svcauth   # local\ngroup:  files [SUCCESS=merge] systemd svcauth\nhosts: files\n";
     require_eq("the edited switch", &fs::read_to_string(switch)?, &expected.to_owned())?;
     is_in_force(&host)
 }
@@ -142,4 +143,22 @@ fn a_fault_that_doctor_would_find_in_the_planned_state_stops_it(world: &mut Worl
     world.write(path, 0o644, profile)?;
     enable(&["--yes"])?.expect_ok()?;
     is_in_force(&host)
+}
+
+fn what_authselect_writes_is_left_to_it(world: &mut World) -> Outcome {
+    let host = switched_off(world)?;
+    fs::rename("/usr/sbin/pam-auth-update", "/usr/sbin/not-here")?;
+    refused(&["authselect select svcauth with-svcauth"])?;
+    fs::rename("/usr/sbin/not-here", "/usr/sbin/pam-auth-update")?;
+    let switch = Path::new("/etc/nsswitch.conf");
+    world.write("/etc/authselect/nsswitch.conf", 0o644, "passwd: files svcauth\ngroup: files svcauth\n")?;
+    fs::remove_file(switch)?;
+    std::os::unix::fs::symlink("/etc/authselect/nsswitch.conf", switch)?;
+    let before = files()?;
+    enable(&["--yes"])?.expect_ok()?;
+    require_lacks("what changes", &differing(&before, &files()?).join(" "), "nsswitch")?;
+    is_in_force(&host)?;
+    let told = svcauth(&["disable", "--yes"])?.expect_code(1)?;
+    require_contains("what disable says", &told.stderr, "authselect disable-feature with-svcauth")?;
+    require_lacks("what is left", &differing(&before, &files()?).join(" "), "pam.d")
 }

@@ -141,7 +141,7 @@ fn disable_ends_a_trial(world: &mut World) -> Outcome {
 
 /// `svcauth WORDS` that is killed as it begins its N-th rename(2).
 fn killed_at(number: usize, words: &[&str]) -> Outcome<Ended> {
-    const CALLS: &str = "rename,renameat,renameat2,unlink,unlinkat";
+    const CALLS: &str = "rename,renameat,renameat2";
     let strace = Program::new("strace").args(&["-o", "/dev/null", "-e", &format!("trace={CALLS}")]);
     let kill = format!("inject={CALLS}:signal=KILL:when={number}");
     strace.args(&["-e", &kill, "/usr/bin/svcauth"]).args(words).run()
@@ -174,11 +174,8 @@ fn enable_that_is_killed_at_any_step_lets_nobody_in_and_is_undone(world: &mut Wo
         }
         require_eq("what is left", &differing(&before, &files()?), &Vec::<String>::new())
             .doing(format!("killed at call {number}"))?;
-        others_get_in(&host)?;
     }
-    require(seen.contains(&0) && seen.iter().any(|count| *count >= 9), || {
-        format!("killed with {seen:?} changed")
-    })?;
+    require((0..=9).all(|count| seen.contains(&count)), || format!("killed with {seen:?} changed"))?;
     is_in_force(&host)
 }
 
