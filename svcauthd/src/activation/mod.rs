@@ -10,6 +10,7 @@
 
 pub mod apply;
 pub mod change;
+pub mod deed;
 pub mod diff;
 pub mod journal;
 pub mod login;

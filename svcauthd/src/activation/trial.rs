@@ -158,7 +158,7 @@ pub fn detach() {
 /// Waits for the end of the trial and undoes it, and tries again for as long as that fails. `ready` is called once, when others
 /// may log in: at boot, after what was pending is undone, or could not be: nobody waits for a disk that takes nothing.
 pub fn watch(folder: &Path, host: &dyn Host, ready: &dyn Fn(), say: &dyn Fn(&str)) {
-    let mut is_told = false;
+    let (mut is_told, mut last) = (false, None);
     let mut tell = || {
         if !std::mem::replace(&mut is_told, true) {
             ready();
@@ -176,7 +176,11 @@ pub fn watch(folder: &Path, host: &dyn Host, ready: &dyn Fn(), say: &dyn Fn(&str
                 return;
             }
             Err(why) => {
-                say(&format!("the activation is not undone yet: {why}"));
+                // A disk that takes nothing says so for ever, and is reported once.
+                if last.as_ref() != Some(&why) {
+                    say(&format!("the activation is not undone yet: {why}"));
+                }
+                last = Some(why);
                 tell();
                 std::thread::sleep(AGAIN);
             }

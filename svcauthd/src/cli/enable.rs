@@ -18,7 +18,7 @@ use crate::activation::journal::{FOLDER, Journal, Pending, pending_in};
 use crate::activation::plan::{self, Plan};
 use crate::activation::stage::{self, Work};
 use crate::activation::trial::{self, Next, ThisHost, seconds_left};
-use crate::activation::{Trouble, login};
+use crate::activation::{Trouble, deed, login};
 
 mod disable;
 mod screen;
@@ -113,6 +113,9 @@ pub(super) fn enable(args: &EnableArgs) -> Done {
     let _held = hold_signals();
     let pending = activate(&plan.changes, args.confirm)?;
     let left = pending.as_ref().and_then(seconds_left);
+    let outcome =
+        left.map_or("switched on".to_owned(), |left| format!("switched on, on trial for {left} seconds"));
+    deed::record("svcauth enable", &outcome);
     report(&plan, if left.is_some() { "on_trial" } else { "on" }, Some(left), asking.json)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -174,6 +177,7 @@ pub(super) fn confirm(args: &Json) -> Done {
     login::is_new(&pending)?;
     let _held = hold_signals();
     journal.keep()?;
+    deed::record("svcauth confirm", "the activation is kept");
     if args.json {
         json(&serde_json::json!({ "state": "on", "applied": true }))?;
     } else {
@@ -193,6 +197,7 @@ pub(super) fn rollback(args: &RollbackArgs) -> Done {
     };
     let say = |text: &str| {
         let _ = writeln!(io::stderr(), "svcauth: {}", for_terminal(text));
+        deed::record("svcauth rollback", text);
     };
     trial::watch(Path::new(FOLDER), &ThisHost::Unwatched, &ready, &say);
     Ok(ExitCode::SUCCESS)

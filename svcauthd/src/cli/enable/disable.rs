@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use super::DisableArgs;
 use super::nothing_pending;
 use super::screen::{Asking, Report, agree, hold_signals, needs_root, rows, show_changes};
-use crate::activation::Trouble;
 use crate::activation::apply::{PutBack, apply, undo, way_out};
 use crate::activation::change::{Change, Content};
 use crate::activation::journal::{FOLDER, Journal};
 use crate::activation::plan::{left_to_others, own_calls};
 use crate::activation::trial::{self, ThisHost};
+use crate::activation::{Trouble, deed};
 use crate::cli::Done;
 use crate::cli::output::{Failure, json, line};
 
@@ -48,6 +48,7 @@ fn end_trial(asking: &Asking) -> Result<Vec<Change>, Failure> {
     }
     let _held = hold_signals();
     let done = undo(&Journal::open(Path::new(FOLDER))?, &ThisHost::Unwatched)?;
+    deed::record("svcauth disable", "an activation that was not kept is put back");
     if !asking.json {
         put_back(&done)?;
     }
@@ -74,7 +75,9 @@ fn deactivate(changes: &[Change]) -> Result<(), Trouble> {
     let journal = Journal::open(Path::new(FOLDER))?;
     nothing_pending(&journal)?;
     apply(&journal, changes, &trial::beginning()?, &ThisHost::Unwatched, &mut || Ok(()))?;
-    journal.forget_all()
+    journal.forget_all()?;
+    deed::record("svcauth disable", "switched off");
+    Ok(())
 }
 
 fn show_way_out(changes: &[Change], asking: &Asking) -> Result<(), Failure> {
