@@ -91,7 +91,7 @@ impl Sshd {
 }
 
 /// What every client of a test has in common.
-pub(crate) const CLIENT: &[&str] = &[
+pub const CLIENT: &[&str] = &[
     "-F/dev/null",
     "-oIdentitiesOnly=yes",
     "-oStrictHostKeyChecking=no",

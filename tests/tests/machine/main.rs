@@ -5,10 +5,12 @@
 mod booted;
 mod doctor;
 mod lifecycle;
+mod packages;
 mod user_managers;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    svcauth_tests::machine::main(&[lifecycle::CASES, booted::CASES, user_managers::CASES, doctor::CASES])
+    let cases = [lifecycle::CASES, packages::CASES, booted::CASES, user_managers::CASES, doctor::CASES];
+    svcauth_tests::machine::main(&cases)
 }
