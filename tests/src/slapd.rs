@@ -23,7 +23,7 @@ const SECRET: &str = "reader of the directory";
 const LOCKOUTS: &str = "cn=lockouts,ou=system,dc=example,dc=com";
 
 /// Attribute and class of public keys; not part of the distribution.
-const KEY_SCHEMA: &str = "\
+pub(crate) const KEY_SCHEMA: &str = "\
 attributetype ( 1.3.6.1.4.1.24552.500.1.1.1.13 NAME 'sshPublicKey'
   EQUALITY octetStringMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 )
 objectclass ( 1.3.6.1.4.1.24552.500.1.1.2.0 NAME 'ldapPublicKey' SUP top AUXILIARY MAY ( sshPublicKey $ uid ) )

@@ -41,6 +41,7 @@ const NSPAWN: &[&str] = &[
 #[derive(Debug)]
 pub struct Machine {
     release: Release,
+    number: usize,
     folder: PathBuf,
     name: String,
     groups: Groups,
@@ -93,7 +94,7 @@ impl Machine {
         )
         .doing(format!("mount the files of {name} ({options})"))?;
         let groups = Groups::make(parts.run, &name)?;
-        Ok(Self { release: parts.release, folder, name, groups, running: None })
+        Ok(Self { release: parts.release, number: parts.number, folder, name, groups, running: None })
     }
 
     /// Boots it and waits for its process 1 only.
@@ -182,6 +183,16 @@ impl Machine {
     /// Which release this is.
     pub fn release(&self) -> Release {
         self.release
+    }
+
+    /// A number that no other machine of this release has.
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Its folder on the ground, where servers for it can have their files.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Process 1 of the machine, by its id outside.

@@ -13,7 +13,6 @@ const PEOPLE: &[&str] = &["root", "local", "alice", "bob", "carol", "mallory"];
 const IN_DIRECTORY: &[&str] = &["alice", "bob", "carol"];
 
 const CONFIG: &str = include_str!("../../../conf/svcauth.toml");
-const SSHD_DROP_IN: &str = include_str!("../../../conf/sshd/svcauth.conf");
 
 /// A local user with a password, and keys for those who log in without svcauth.
 const LOCAL: &str = r#"
@@ -32,12 +31,6 @@ const MANY: &str = "MaxStartups 100:30:200\n";
 /// OpenSSH 9.8 and later ban an address after some refusals, and all people of a test come from one.
 const NO_BANS: &str = "PerSourcePenaltyExemptList 127.0.0.0/8\n";
 
-/// Until it is there: what `svcauth enable` does.
-const ACTIVATE: &str = "
-pam-auth-update --enable svcauth
-sed -i -E 's/^((passwd|group):.*)$/\\1 svcauth/' /etc/nsswitch.conf
-systemctl reload ssh
-";
 /// sshd listens no more for a moment after a reload, which returns at once. A line for each time that it began.
 const LISTENING: &str = "journalctl -q -u ssh -o cat | grep -c '^Server listening on 0.0.0.0' || true";
 
@@ -64,13 +57,19 @@ impl Machine {
     /// waits until it has published them.
     pub fn configure(&self) -> Outcome {
         self.write("/etc/svcauth/svcauth.toml", 0o644, CONFIG)?;
+        let directory = self.directory()?;
+        self.write("/etc/svcauth/directory.ldif", 0o644, directory.text(Schema::Rfc2307bis))?;
+        self.tell("systemctl start svcauthd")?;
+        self.wait_for_state("ok")
+    }
+
+    /// The directory of `conf/` with the keys of this machine's people.
+    pub fn directory(&self) -> Outcome<Directory> {
         let mut directory = Directory::example();
         for name in IN_DIRECTORY {
             directory.public_key(name, &self.public_key(name)?)?;
         }
-        self.write("/etc/svcauth/directory.ldif", 0o644, directory.text(Schema::Rfc2307bis))?;
-        self.tell("systemctl start svcauthd")?;
-        self.wait_for_state("ok")
+        Ok(directory)
     }
 
     /// Waits until `svcauth status --json` names this state.
@@ -84,9 +83,18 @@ impl Machine {
 
     /// Turns svcauth on for PAM, sshd and the name service.
     pub fn enable(&self) -> Outcome {
-        self.write("/etc/ssh/sshd_config.d/10-svcauth.conf", 0o644, SSHD_DROP_IN)?;
+        self.and_sshd_listens(&["svcauth", "enable", "--yes"])
+    }
+
+    /// Turns it off again.
+    pub fn disable(&self) -> Outcome {
+        self.and_sshd_listens(&["svcauth", "disable", "--yes"])
+    }
+
+    /// Runs a program that reloads sshd, and waits until sshd listens again.
+    fn and_sshd_listens(&self, words: &[&str]) -> Outcome {
         let before = self.tell(LISTENING)?;
-        self.tell(ACTIVATE)?;
+        self.ask(words)?;
         self.wait_until("sshd to listen again", Duration::from_secs(30), |machine| {
             (machine.tell(LISTENING).ok()? != before).then_some(())
         })

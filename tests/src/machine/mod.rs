@@ -25,8 +25,10 @@ mod ground;
 mod inside;
 mod load;
 mod mirror;
+mod probe;
 mod release;
 mod runner;
+mod server;
 pub mod tree;
 
 pub use boot::Machine;
@@ -34,5 +36,7 @@ pub use deb::{NAMES, Packages, Version};
 pub use debian::Debian;
 pub use etc::Etc;
 pub use load::{Load, Login};
+pub use probe::Answer;
 pub use release::Release;
 pub use runner::{Case, main, note};
+pub use server::Server;

@@ -43,6 +43,8 @@ macro_rules! machine_cases {
 const NEEDED: &[&str] = &[
     "systemd-container",
     "openssh-client",
+    "openssl",
+    "slapd",
     "iproute2",
     "libpam0g-dev",
     "libssl-dev",

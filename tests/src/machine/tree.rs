@@ -32,6 +32,11 @@ rm -f "$1/etc/resolv.conf"
 rm -rf "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin
 "#;
 
+/// Makes what is missing in the background. Who needs the trees calls [`ensure`], which waits for it and says what failed.
+pub fn begin(releases: &'static [Release], folder: PathBuf) {
+    thread::spawn(move || drop(ensure(releases, &folder, |_| {})));
+}
+
 /// Makes what is missing of the trees, all at the same time. `say` gets a line before that, and none when all are there.
 pub fn ensure(releases: &[Release], folder: &Path, say: impl Fn(&str)) -> Outcome {
     let place = folder.join("machine");
@@ -79,7 +84,8 @@ fn make(folder: &Path, release: Release, mirror: &Mirror) -> Outcome {
     let include = format!("--include={}", release.packages().join(","));
     // In namespaces of its own, so that an interruption leaves neither processes nor mounts behind.
     let private = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
-    let mut install = Program::new("unshare").args(&private).arg("debootstrap");
+    let mut install = Program::new("setpriv").args(&["--pdeathsig", "KILL", "--", "unshare"]);
+    install = install.args(&private).arg("debootstrap");
     install = install.args(&["--variant=minbase", &include, release.suite()]).arg(&part);
     if let Some(proxy) = &mirror.proxy {
         install = install.env("http_proxy", proxy).env("https_proxy", proxy);

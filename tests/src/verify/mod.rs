@@ -6,8 +6,9 @@ mod release;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crate::artifacts::cargo;
+use crate::artifacts::{cargo, target_folder};
 use crate::failure::{Failure, Outcome};
+use crate::machine::{Release, tree};
 use crate::packages;
 use crate::program::{Ended, Program};
 use crate::terminal::{Palette, Style, say, words};
@@ -39,6 +40,8 @@ const QUICK: &[Stage] = &[
     Stage { name: "modules and their gates", run: module_tests },
     Stage { name: "documentation", run: documentation },
 ];
+/// Made while others compile: it waits for the network most of the time.
+const TREES: Stage = Stage { name: "trees of Debian 12 and 13, in the background", run: begin_trees };
 const END_TO_END: &[Stage] = &[
     Stage { name: "end-to-end tests", run: end_to_end },
     Stage { name: "packages: built", run: release::build },
@@ -47,6 +50,7 @@ const END_TO_END: &[Stage] = &[
 ];
 const PACKAGES: &[Stage] = &[
     Stage { name: "distribution's packages", run: install_packages },
+    TREES,
     Stage { name: "built", run: release::build },
     Stage { name: "built again elsewhere", run: release::build_again },
     Stage { name: "files", run: release::files },
@@ -58,7 +62,7 @@ pub fn main() -> ExitCode {
     let args = words();
     let asked: Vec<&str> = args.iter().map(String::as_str).collect();
     let stages: Vec<&Stage> = match asked.as_slice() {
-        [] => QUICK.iter().chain(END_TO_END).collect(),
+        [] => QUICK.iter().take(1).chain([&TREES]).chain(QUICK.iter().skip(1)).chain(END_TO_END).collect(),
         ["quick"] => QUICK.iter().collect(),
         ["packages"] => PACKAGES.iter().collect(),
         ["fuzz"] => return ended("fuzz", fuzz::run_all(Duration::from_secs(60))),
@@ -147,6 +151,15 @@ fn end_to_end() -> Outcome<usize> {
     let own = ["--test", "content_sync", "--test", "report_pages"];
     let sources = run_tests(&[&["-p", "svcauthd", "--features", "e2e"], &own[..]].concat())?;
     Ok(sources + run_tests(&["-p", "svcauth_tests", "--features", "e2e", "--test", "e2e"])?)
+}
+
+fn begin_trees() -> Outcome<usize> {
+    // Without root the stages that need trees say so when it is their turn.
+    if packages::require_root().is_ok() {
+        packages::ensure(tree::PACKAGES, |line| say(&format!("verify: {line}")))?;
+        tree::begin(Release::ALL, target_folder()?);
+    }
+    Ok(0)
 }
 
 fn documentation() -> Outcome<usize> {

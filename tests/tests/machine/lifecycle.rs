@@ -1,8 +1,8 @@
 //! From a plain server to one without svcauth again: install, configure, enable, reboot, upgrade, downgrade, disable, remove,
 //! purge, and who can log in all the way.
 
-use svcauth_tests::failure::{Context, Outcome, require_contains, require_eq, require_lacks};
-use svcauth_tests::machine::{Debian, Etc, Load, Machine, NAMES, Version, note};
+use svcauth_tests::failure::{Context, Outcome, require, require_contains, require_eq, require_lacks};
+use svcauth_tests::machine::{Debian, Etc, Load, Machine, NAMES, Server, Version, note};
 use svcauth_tests::machine_cases;
 
 machine_cases!("lifecycle":
@@ -27,14 +27,19 @@ fn require_locals(machine: &Machine) -> Outcome {
     Ok(())
 }
 
-/// bob in, carol out and on record.
-fn require_enforced(machine: &Machine) -> Outcome {
+/// bob in, carol out.
+fn require_decided(machine: &Machine) -> Outcome {
     require_locals(machine)?;
     let bob = machine.ssh("bob", "deployer", &["id", "-un"])?.expect_ok()?;
     require_eq("who it is", bob.text(), "deployer")?;
-    let mark = machine.records().len();
     let carol = machine.ssh("carol", "deployer", &["id", "-un"])?.expect_refused()?;
-    require_lacks("what ran for carol", &carol.stdout, "deployer")?;
+    require_lacks("what ran for carol", &carol.stdout, "deployer")
+}
+
+/// The same, and on record.
+fn require_enforced(machine: &Machine) -> Outcome {
+    let mark = machine.records().len();
+    require_decided(machine)?;
     let denied = [r#""decision":"deny""#, r#""reason":"not_in_role""#, r#""origin":"carol""#];
     machine.wait_for_record(mark, &denied).map(drop)
 }
@@ -80,28 +85,53 @@ fn installing_changes_nothing_about_who_can_log_in(debian: &Debian) -> Outcome {
 
 fn from_installation_to_purge_root_and_local_users_log_in_and_carol_never(debian: &Debian) -> Outcome {
     let mut machine = debian.plain()?;
+    let server = Server::start(&machine, &machine.directory()?)?;
+    server.plug_in(&machine)?;
     let before = Etc::of(&machine)?;
     machine.explaining(|machine| {
         machine.install(debian.packages(), Version::This)?;
         require_nobody_managed(machine)?;
-        machine.configure()?;
+        server.set_up(machine)?;
         require_nobody_managed(machine)?;
         machine.enable()?;
         machine.accept_keys()?;
         require_enforced(machine).doing("after enable")
     })?;
-    machine.reboot()?;
+    machine.reboot_in_part()?;
+    before_the_network_is_up(&machine)?;
+    server.plug_in(&machine)?;
+    machine.wait_for_boot()?;
     machine.explaining(|machine| {
+        machine.wait_for_state("ok")?;
         require_enforced(machine).doing("after a reboot")?;
         under_load(machine, "upgrade", |machine| machine.install(debian.packages(), Version::Next))?;
         require_enforced(machine).doing("after an upgrade")?;
         under_load(machine, "downgrade", |machine| machine.install(debian.packages(), Version::This))?;
         require_enforced(machine).doing("after a downgrade")?;
+        machine.disable()?;
+        require_nobody_managed(machine).doing("disabled")?;
         machine.apt(&format!("remove {}", NAMES.join(" ")))?;
         require_nobody_managed(machine).doing("after a removal")?;
         machine.apt(&format!("purge {}", NAMES.join(" ")))?;
         require_nobody_managed(machine).doing("after a purge")?;
         Etc::of(machine)?.require_as(&before, "after a purge")
+    })
+}
+
+/// sshd runs, nothing but loopback is there, and the daemon waits for the network: the snapshot of the last boot decides.
+fn before_the_network_is_up(machine: &Machine) -> Outcome {
+    for unit in ["ssh.service", "systemd-user-sessions.service"] {
+        machine.wait_for_unit(unit)?;
+    }
+    machine.explaining(|machine| {
+        for unit in ["network-online.target", "svcauthd.service"] {
+            let state = machine.run(&["systemctl", "is-active", unit])?;
+            require(state.text() != "active", || format!("{unit} is active already"))?;
+        }
+        require_eq("the way out", machine.ask(&["ip", "route"])?.as_str(), "")?;
+        require_decided(machine).doing("before the network is up")?;
+        let refused = machine.journal(200);
+        require_contains("the journal", &refused, "deny account=deployer origin=carol reason=not_in_role")
     })
 }
 

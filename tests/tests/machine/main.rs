@@ -3,14 +3,27 @@
 //! One file per theme. The name of a case is a sentence; each runs on both releases.
 
 mod booted;
+mod broken;
 mod doctor;
 mod lifecycle;
 mod packages;
+mod stacks;
+mod upgrade;
 mod user_managers;
+mod ways;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cases = [lifecycle::CASES, packages::CASES, booted::CASES, user_managers::CASES, doctor::CASES];
-    svcauth_tests::machine::main(&cases)
+    // Those that take longest first.
+    svcauth_tests::machine::main(&[
+        upgrade::CASES,
+        broken::CASES,
+        lifecycle::CASES,
+        packages::CASES,
+        stacks::CASES,
+        doctor::CASES,
+        user_managers::CASES,
+        booted::CASES,
+    ])
 }
