@@ -2,6 +2,7 @@
 //!
 //! One file per theme. The name of a case is a sentence; each runs on both releases.
 
+mod activation;
 mod booted;
 mod broken;
 mod doctor;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         lifecycle::CASES,
         packages::CASES,
         stacks::CASES,
+        activation::CASES,
         doctor::CASES,
         user_managers::CASES,
         booted::CASES,
