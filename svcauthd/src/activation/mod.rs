@@ -23,6 +23,9 @@ pub mod trial;
 
 use std::fmt;
 
+/// Where it is on every distribution with systemd; the caller's PATH decides nothing.
+const SYSTEMCTL: &str = "/usr/bin/systemctl";
+
 /// Why nothing was changed, or what could not be changed back: what is wrong, where, and the next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble(String);

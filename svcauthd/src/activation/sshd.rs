@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::Trouble;
 use super::stage::with_run_folder;
+use super::{SYSTEMCTL, Trouble};
 
 /// The drop-in. sshd takes the first value of an option, so the name comes before those of others, as in `50-cloud-init.conf`.
 pub const DROP_IN: &str = "/etc/ssh/sshd_config.d/10-svcauth.conf";
@@ -161,12 +161,12 @@ pub fn reload() -> Result<(), Trouble> {
 }
 
 fn is_active(unit: &str) -> bool {
-    let asked = Command::new("systemctl").args(["is-active", "--quiet", unit]).status();
+    let asked = Command::new(SYSTEMCTL).args(["is-active", "--quiet", unit]).status();
     asked.is_ok_and(|status| status.success())
 }
 
 fn systemctl_reload(unit: &str) -> Result<(), Trouble> {
-    let ended = Command::new("systemctl").args(["reload", unit]).output();
+    let ended = Command::new(SYSTEMCTL).args(["reload", unit]).output();
     match ended {
         Ok(ended) if ended.status.success() => Ok(()),
         Ok(ended) => Err(Trouble::new(format!(

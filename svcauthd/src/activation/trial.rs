@@ -13,7 +13,7 @@ use svcauth_host::sessions::Process;
 
 use super::apply::{Host, PutBack, undo};
 use super::journal::{Journal, Pending, pending_in};
-use super::{Trouble, login, sshd};
+use super::{SYSTEMCTL, Trouble, login, sshd};
 
 /// The unit that undoes what is pending.
 pub const UNIT: &str = "svcauth-rollback.service";
@@ -48,7 +48,7 @@ impl Host for ThisHost {
     fn forget_names(&self) {
         for database in ["passwd", "group"] {
             // Where no nscd runs, it says so and fails.
-            let _ = Command::new("nscd")
+            let _ = Command::new("/usr/sbin/nscd")
                 .args(["--invalidate", database])
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
@@ -126,7 +126,7 @@ pub fn seconds_left(pending: &Pending) -> Option<u64> {
 /// It cannot be started; then nothing may be changed.
 pub fn start_waiting() -> Result<(), Trouble> {
     if Path::new("/run/systemd/system").exists() {
-        let ended = Command::new("systemctl").args(["restart", UNIT]).output();
+        let ended = Command::new(SYSTEMCTL).args(["restart", UNIT]).output();
         return match ended {
             Ok(ended) if ended.status.success() => Ok(()),
             Ok(ended) => Err(Trouble::new(format!(
