@@ -117,7 +117,8 @@ impl Setup<'_> {
         let found = choose::id_range(census, &base, by_sid, &self.local);
         let shown = found.as_ref().ok().map(ToString::to_string);
         let asked = match found {
-            Ok(range) if !self.talk.can_ask() => range.to_string(),
+            // Of a file that is made to try, everything is known.
+            Ok(range) if !self.talk.can_ask() || self.trial.is_some() => range.to_string(),
             Err(why) if !self.talk.can_ask() => return Err(Stop::Failed(why)),
             Ok(_) => {
                 self.answer(None, "--id-range", "Ids of managed accounts and groups?", shown.as_deref())?
