@@ -33,4 +33,5 @@ pub mod terminal;
 pub mod tls;
 pub mod trail;
 pub mod verify;
+pub mod walkthrough;
 pub mod world;

@@ -37,6 +37,8 @@ pub const NEEDED: &[&str] = &[
     "python3-jsonschema",
     "strace",
     "patch",
+    "python3-yaml",
+    "ansible-core",
     "man-db",
     "mandoc",
     "dpkg-dev",

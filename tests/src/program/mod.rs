@@ -8,8 +8,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 mod background;
+mod conversation;
 
 pub use background::{Background, as_pid};
+pub use conversation::Conversation;
 
 use crate::failure::{Context, Failure, Outcome, indent, require};
 

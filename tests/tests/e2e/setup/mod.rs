@@ -1,7 +1,9 @@
 //! `svcauth setup` on real directories: from nothing to a configuration with which bob is let in and carol is not.
 
+mod automation;
 mod errors;
 mod files;
+mod questions;
 mod servers;
 
 use std::path::Path;
@@ -16,7 +18,8 @@ use svcauth_tests::site::{CONFIG, LDIF, Site, list_at, svcauth, text_at};
 use svcauth_tests::world::World;
 
 /// All cases, by file.
-pub(crate) const CASES: &[&[Case]] = &[files::CASES, servers::CASES, errors::CASES];
+pub(crate) const CASES: &[&[Case]] =
+    &[files::CASES, questions::CASES, servers::CASES, errors::CASES, automation::CASES];
 /// Where setup keeps the bind password.
 pub(crate) const SECRET: &str = "/etc/svcauth/bind.secret";
 /// Who reads the slapd of the harness.
