@@ -11,6 +11,7 @@ mod packages;
 mod stacks;
 mod upgrade;
 mod user_managers;
+mod walkthrough;
 mod ways;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         stacks::CASES,
         activation::CASES,
         doctor::CASES,
+        walkthrough::CASES,
         user_managers::CASES,
         booted::CASES,
     ])

@@ -1,22 +1,20 @@
 //! Setup by those who type nothing: the role for Ansible, and the example for cloud-init, of `conf/`.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use svcauth_tests::artifacts::workspace_folder;
 use svcauth_tests::cases;
 use svcauth_tests::daemon::Daemon;
 use svcauth_tests::directory::{Directory, Schema};
 use svcauth_tests::failure::{Context, Failure, Outcome, require, require_contains, require_eq};
 use svcauth_tests::program::{Ended, Program};
-use svcauth_tests::site::{CONFIG, list_at, svcauth, text_at};
+use svcauth_tests::site::{CONFIG, Site, list_at, svcauth, svcauth_json, text_at};
 use svcauth_tests::slapd::Slapd;
 use svcauth_tests::sshd::Sshd;
 use svcauth_tests::world::World;
 
-use super::{READER, SECRET, fresh, mode};
+use super::{READER, SECRET, empty, fresh, mode};
 
 cases!("setup_automation":
     the_role_sets_a_host_up_and_changes_nothing_the_second_time,
@@ -26,27 +24,29 @@ cases!("setup_automation":
 /// Where the copy of the role is that a world can read.
 const PLAY: &str = "/run/world/ansible";
 
-/// The files of `conf/`, as Ansible finds them beside a play.
+/// The files of `conf/ansible`; one that is missing here is missing for the role, too.
+const ROLE: &[(&str, &str)] = &[
+    ("site.yml", include_str!("../../../../conf/ansible/site.yml")),
+    ("defaults/main.yml", include_str!("../../../../conf/ansible/roles/svcauth/defaults/main.yml")),
+    ("handlers/main.yml", include_str!("../../../../conf/ansible/roles/svcauth/handlers/main.yml")),
+    ("meta/main.yml", include_str!("../../../../conf/ansible/roles/svcauth/meta/main.yml")),
+    ("tasks/main.yml", include_str!("../../../../conf/ansible/roles/svcauth/tasks/main.yml")),
+    ("tasks/setup.yml", include_str!("../../../../conf/ansible/roles/svcauth/tasks/setup.yml")),
+    ("tasks/enable.yml", include_str!("../../../../conf/ansible/roles/svcauth/tasks/enable.yml")),
+    (
+        "templates/answers.toml.j2",
+        include_str!("../../../../conf/ansible/roles/svcauth/templates/answers.toml.j2"),
+    ),
+];
+/// The example for cloud-init.
+const CLOUD: &str = include_str!("../../../../conf/cloud-init.yaml");
+
 fn copy_role(world: &World) -> Outcome {
-    let from = workspace_folder()?.join("conf/ansible");
-    for path in files_below(&from)? {
-        let name = path.strip_prefix(&from).doing("a path of the role")?;
-        world.copy(&path, format!("{PLAY}/{}", name.display()), 0o644)?;
+    for (name, text) in ROLE {
+        let folder = if *name == "site.yml" { "" } else { "roles/svcauth/" };
+        world.write(format!("{PLAY}/{folder}{name}"), 0o644, text)?;
     }
     Ok(())
-}
-
-fn files_below(folder: &PathBuf) -> Outcome<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            found.extend(files_below(&path)?);
-        } else {
-            found.push(path);
-        }
-    }
-    Ok(found)
 }
 
 /// What a site would say in its play, about the slapd of the harness.
@@ -85,7 +85,8 @@ fn require_recap(ended: &Ended, part: &str) -> Outcome {
 }
 
 fn the_role_sets_a_host_up_and_changes_nothing_the_second_time(world: &mut World) -> Outcome {
-    fresh(world)?;
+    Site::example().install_switched_off(world)?;
+    empty()?;
     copy_role(world)?;
     let _slapd = Slapd::start(world, &Directory::example(), Schema::Rfc2307bis)?;
     Sshd::authorize(world, "root", &[&world.key("root")?])?;
@@ -107,7 +108,21 @@ fn the_role_sets_a_host_up_and_changes_nothing_the_second_time(world: &mut World
     require_recap(&play(world, &other)?.expect_ok()?, "changed=2 ")?;
     require_contains("the configuration", &fs::read_to_string(CONFIG)?, "id_range = \"7000-7500\"")?;
     require_recap(&play(world, &other)?.expect_ok()?, "changed=0 ")?;
+    is_switched_on(world, &other)?;
     daemon.stop().map(drop)
+}
+
+/// The trial is confirmed from a connection that the role opens, and nothing is done again afterwards.
+fn is_switched_on(world: &World, variables: &Value) -> Outcome {
+    let deployer = Program::new("getent").args(&["passwd", "deployer"]);
+    deployer.run()?.expect_code(2)?;
+    let mut on = variables.clone();
+    set(&mut on, "/svcauth_enable", json!(true))?;
+    require_recap(&play(world, &on)?.expect_ok()?, "changed=2 ")?;
+    let (_, enabled) = svcauth_json(&["enable", "--dry-run"])?;
+    require_eq("the state", text_at(&enabled, "/state"), "on")?;
+    Program::new("getent").args(&["passwd", "deployer"]).run()?.expect_ok()?;
+    require_recap(&play(world, &on)?.expect_ok()?, "changed=0 ")
 }
 
 fn set(value: &mut Value, pointer: &str, to: Value) -> Outcome {
@@ -118,10 +133,9 @@ fn set(value: &mut Value, pointer: &str, to: Value) -> Outcome {
 
 /// The example as cloud-init reads it: YAML.
 fn cloud_config() -> Outcome<Value> {
-    let path = workspace_folder()?.join("conf/cloud-init.yaml");
-    require(fs::read_to_string(&path)?.starts_with("#cloud-config\n"), || "no cloud-config".to_owned())?;
-    let program = "import sys, yaml, json; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
-    let read = Program::new("python3").args(&["-c", program]).arg(&path).run()?.expect_ok()?;
+    require(CLOUD.starts_with("#cloud-config\n"), || "no cloud-config".to_owned())?;
+    let program = "import sys, yaml, json; print(json.dumps(yaml.safe_load(sys.stdin)))";
+    let read = Program::new("python3").args(&["-c", program]).input(CLOUD).run()?.expect_ok()?;
     serde_json::from_str(&read.stdout).doing("read the YAML")
 }
 

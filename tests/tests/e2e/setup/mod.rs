@@ -30,6 +30,11 @@ pub(crate) const RULE: [&str; 4] = ["--account", "deployer", "--role", "applicat
 /// A host on which svcauth is installed, and which has never been set up.
 pub(crate) fn fresh(world: &World) -> Outcome {
     Site::example().install(world)?;
+    empty()
+}
+
+/// Takes away what somebody would have written.
+pub(crate) fn empty() -> Outcome {
     for path in [CONFIG, LDIF] {
         std::fs::remove_file(path)?;
     }

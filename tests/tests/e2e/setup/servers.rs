@@ -6,7 +6,8 @@ use svcauth_tests::cases;
 use svcauth_tests::controllers;
 use svcauth_tests::daemon::Daemon;
 use svcauth_tests::directory::Schema;
-use svcauth_tests::failure::{Outcome, require_contains, require_eq, require_lacks};
+use svcauth_tests::failure::{Outcome, require, require_contains, require_eq, require_lacks};
+use svcauth_tests::kerberos::{KDC, KEYTAB, configure, machine, new_key, service};
 use svcauth_tests::keys::Key;
 use svcauth_tests::samba::{Samba, example};
 use svcauth_tests::site::{CONFIG, Site, svcauth};
@@ -101,7 +102,7 @@ fn a_domain_is_found_by_dns_and_used(world: &mut World) -> Outcome {
     fresh(world)?;
     let keys =
         [("alice", &world.key("alice")?), ("bob", &world.key("bob")?), ("carol", &world.key("carol")?)];
-    let _samba = Samba::start(world, &example(&keys, ""))?;
+    let samba = Samba::start(world, &example(&keys, &machine()))?;
     controllers::resolve(world)?;
     password(world, "Reader of 1 directory")?;
     let domain = [
@@ -133,5 +134,30 @@ fn a_domain_is_found_by_dns_and_used(world: &mut World) -> Outcome {
     let daemon = Daemon::start(world)?;
     svcauth(&["explain", "bob", "deployer"])?.expect_ok()?;
     svcauth(&["explain", "carol", "deployer"])?.expect_code(1)?;
-    daemon.stop().map(drop)
+    daemon.stop()?;
+    with_the_key_of_the_host(world, &samba)
+}
+
+/// The same domain, read with the keytab, as a host that has joined it is set up.
+fn with_the_key_of_the_host(world: &World, samba: &Samba) -> Outcome {
+    samba.modify(&service())?;
+    configure(world, KDC)?;
+    new_key("The key of host 1", KEYTAB)?;
+    let text = fs::read_to_string(CONFIG)?;
+    let people = ["--people-base", "OU=people,DC=example,DC=com", "--ca-file", "/run/world/samba/ca.pem"];
+    let by_key = [&["--domain", "example.com"], &people[..], &RULE, &["--replace"]].concat();
+    let ended = setup(&by_key)?.expect_ok()?;
+    for part in ["with Kerberos as this host, by the key in /etc/krb5.keytab", "bob -> deployer"] {
+        require_contains("what setup shows", &ended.stdout, part)?;
+    }
+    let now = fs::read_to_string(CONFIG)?;
+    require_contains("the configuration", &now, "\nbind = \"gssapi\"")?;
+    require(now != text, || "nothing was replaced".to_owned())?;
+    let daemon = Daemon::start(world)?;
+    svcauth(&["explain", "bob", "deployer"])?.expect_ok()?;
+    daemon.stop()?;
+    fs::remove_file(KEYTAB)?;
+    let gone = [&by_key[..], &["--bind", "gssapi"]].concat();
+    let ended = setup(&gone)?.expect_code(1)?;
+    require_contains("without a keytab", &ended.stderr, "/etc/krb5.keytab: there is no such file")
 }
