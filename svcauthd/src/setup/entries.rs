@@ -31,25 +31,39 @@ impl Setup<'_> {
         let failed = self.report.steps.iter().rfind(|step| !step.ok).map(|step| step.what.clone());
         let next = self.report.steps.iter().rfind(|step| !step.ok).and_then(|step| step.next.clone());
         self.talk.say(&format!("          next        {}", next.unwrap_or_default()))?;
+        let is_simple = self.answers.bind.as_deref() == Some("simple");
         match failed.as_deref() {
             Some("tls") => {
-                let question = "PEM file with the authority's certificate (empty: stop)?";
-                let file = self.talk.ask(question, Some(""))?;
-                if file.is_empty() {
-                    return Err(why);
+                let file = self.another("PEM file with the authority's certificate", why)?;
+                match self.visible("--ca-file", Some(file.clone())) {
+                    Ok(()) => self.answers.ca_file = Some(file),
+                    Err(hidden) => self.talk.say(&hidden.to_string())?,
                 }
-                self.answers.ca_file = Some(file);
                 Ok(())
             }
-            Some("bind") if self.answers.bind.as_deref() == Some("simple") => {
+            Some("bind") if is_simple => {
                 let known = self.answers.bind_dn.clone();
                 let dn = self.talk.ask("Name (DN) to bind with?", known.as_deref())?;
                 self.secret = Some(self.talk.ask_secret(&format!("Password of {dn} (it is not shown)?"))?);
                 self.answers.bind_dn = Some(dn);
                 Ok(())
             }
+            Some("dns") => {
+                self.answers.domain = Some(self.another("Another domain", why)?);
+                Ok(())
+            }
+            Some("name" | "connection") if self.answers.domain.is_none() => {
+                self.answers.uri = vec![self.another("URI of another server", why)?];
+                Ok(())
+            }
             _ => Err(why),
         }
+    }
+
+    /// Another answer; an empty one ends it all for the reason that there was.
+    fn another(&mut self, what: &str, why: Stop) -> Result<String, Stop> {
+        let answer = self.talk.ask(&format!("{what} (empty: stop)?"), Some(""))?;
+        if answer.is_empty() { Err(why) } else { Ok(answer) }
     }
 
     fn bases(&mut self, census: &Census) -> Result<(), Stop> {
@@ -114,24 +128,31 @@ impl Setup<'_> {
             return self.free(range);
         }
         let by_sid = self.answers.id_map.as_deref() == Some("sid");
-        let found = choose::id_range(census, &base, by_sid, &self.local);
-        let shown = found.as_ref().ok().map(ToString::to_string);
-        let asked = match found {
+        let mut offered = match choose::id_range(census, &base, by_sid, &self.local) {
             // Of a file that is made to try, everything is known.
-            Ok(range) if !self.talk.can_ask() || self.trial.is_some() => range.to_string(),
-            Err(why) if !self.talk.can_ask() => return Err(Stop::Failed(why)),
-            Ok(_) => {
-                self.answer(None, "--id-range", "Ids of managed accounts and groups?", shown.as_deref())?
+            Ok(range) if !self.talk.can_ask() || self.trial.is_some() => {
+                self.answers.id_range = Some(range.to_string());
+                return Ok(());
             }
+            Ok(range) => Some(range.to_string()),
+            Err(why) if !self.talk.can_ask() => return Err(Stop::Failed(why)),
             Err(why) => {
                 self.talk.say(&why)?;
-                self.answer(None, "--id-range", "Ids of managed accounts and groups?", None)?
+                None
             }
         };
-        let range: IdRange =
-            asked.parse().map_err(|error| Stop::Usage(format!("id_range {asked}: {error}")))?;
-        self.answers.id_range = Some(range.to_string());
-        self.free(range)
+        loop {
+            let asked = self.talk.ask("Ids of managed accounts and groups?", offered.as_deref())?;
+            let range = asked.parse::<IdRange>().map_err(|error| format!("{asked}: {error}"));
+            match range.and_then(|range| self.free(range).map(|()| range).map_err(|why| why.to_string())) {
+                Ok(range) => {
+                    self.answers.id_range = Some(range.to_string());
+                    return Ok(());
+                }
+                Err(why) => self.talk.say(&why)?,
+            }
+            offered = None;
+        }
     }
 
     fn free(&self, range: IdRange) -> Result<(), Stop> {

@@ -67,7 +67,7 @@ impl Setup<'_> {
         for domain in &found {
             self.talk.say(&format!("  ok      dns         {domain} has controllers of Active Directory"))?;
         }
-        self.talk.say("Where do accounts, groups and people come from?")?;
+        self.talk.say("Accounts, groups and people come from one of these:")?;
         self.talk.say("  ad    Active Directory, or Samba as a domain controller")?;
         self.talk.say("  ldap  OpenLDAP, 389 Directory Server and others")?;
         self.talk.say("  ldif  a file on this host; also to try svcauth without a directory")?;
@@ -118,13 +118,7 @@ impl Setup<'_> {
                 "{path} is not there. One is made to try: bob may become deployer, carol may not."
             ))?;
         }
-        let bob = self.answer(bob, "--bob-key", "bob's public key (a .pub file, or the key)?", None)?;
-        let mut carol = self.answers.carol_key.clone();
-        if carol.is_none() && self.talk.can_ask() {
-            let given = self.talk.ask("carol's public key, who is refused (- for none)?", Some("-"))?;
-            carol = Some(given).filter(|given| given != "-");
-        }
-        let text = trial::directory(&bob, carol.as_deref())?;
+        let text = self.trial(bob)?;
         if is_there && !self.options.replace && std::fs::read_to_string(&path).is_ok_and(|old| old != text) {
             return Err(Stop::Failed(format!(
                 "{path} is there already and was left alone; leave --bob-key out to use it, or add --replace to keep it under \
@@ -139,6 +133,23 @@ impl Setup<'_> {
             base.0.get_or_insert_with(|| format!("ou={},dc=example,dc=com", base.1));
         }
         self.keep_trial(text)
+    }
+
+    /// The text of the file to try; a key that is none is asked for again.
+    fn trial(&mut self, given: Option<String>) -> Result<String, Stop> {
+        loop {
+            let bob =
+                self.answer(given.clone(), "--bob-key", "bob's public key (a .pub file, or the key)?", None)?;
+            let mut carol = self.answers.carol_key.clone();
+            if carol.is_none() && self.talk.can_ask() {
+                let asked = self.talk.ask("carol's public key, who is refused (- for none)?", Some("-"))?;
+                carol = Some(asked).filter(|asked| asked != "-");
+            }
+            match trial::directory(&bob, carol.as_deref()) {
+                Err(Stop::Usage(why)) if self.talk.can_ask() && given.is_none() => self.talk.say(&why)?,
+                done => return done,
+            }
+        }
     }
 
     fn server(&mut self, kind: &str) -> Result<(), Stop> {
@@ -210,7 +221,7 @@ impl Setup<'_> {
     }
 
     /// A file that the service cannot see would work now and not later.
-    fn visible(&self, option: &str, path: Option<String>) -> Result<(), Stop> {
+    pub(super) fn visible(&self, option: &str, path: Option<String>) -> Result<(), Stop> {
         let hidden = path.filter(|path| HIDDEN.iter().any(|folder| path.starts_with(folder)));
         hidden.map_or(Ok(()), |path| {
             Err(Stop::Usage(format!(

@@ -110,10 +110,7 @@ pub fn run(options: Options, answers: Answers, talk: &mut dyn Talk, report: &mut
     setup.interview()?;
     setup.entries()?;
     let rehearsal = setup.rehearse()?;
-    let config = setup.rule(&rehearsal)?;
-    if !setup.is_without_rule() {
-        setup.show(&rehearsal, &config)?;
-    }
+    setup.shown_rule(&rehearsal)?;
     if options.check {
         return Ok(setup.talk.say("Checked; nothing was written.")?);
     }
@@ -187,6 +184,23 @@ impl Setup<'_> {
             )));
         }
         Ok(self.talk.say("Checked; nothing was written.")?)
+    }
+
+    /// Completes the rule and shows what it gives; one that names what is not there is asked for again.
+    fn shown_rule(&mut self, rehearsal: &Rehearsal) -> Result<(), Stop> {
+        loop {
+            let config = self.rule(rehearsal)?;
+            if self.is_without_rule() {
+                return Ok(());
+            }
+            match self.show(rehearsal, &config) {
+                Err(Stop::Failed(why)) if self.talk.can_ask() => {
+                    self.talk.say(&why)?;
+                    (self.answers.account, self.answers.role) = (Vec::new(), Vec::new());
+                }
+                done => return done,
+            }
+        }
     }
 
     fn show(&mut self, rehearsal: &Rehearsal, config: &Config) -> Result<(), Stop> {

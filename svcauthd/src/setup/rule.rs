@@ -19,7 +19,9 @@ impl Setup<'_> {
         let config = self.loaded()?.config;
         let state = rehearsal::state(&rehearsal.candidate, &config, Vec::new());
         let found = rehearsal::findings(rehearsal, &config, &state)?;
-        screen::findings(&found, self.talk)?;
+        if self.report.findings.is_none() {
+            screen::findings(&found, self.talk)?;
+        }
         self.report.findings = Some(Findings { unknown: Vec::new(), ..found.clone() });
         if found.accounts.is_empty() {
             return Err(no_account(&config, &found));

@@ -31,10 +31,17 @@ fn a_file_to_try_takes_bobs_key_and_the_defaults(world: &mut World) -> Outcome {
     let _keys = (world.key("bob")?, world.key("carol")?);
     let mut talk = conversation(&[])?;
     talk.answer("ad, ldap or ldif? [ldif]", "")?;
+    // What makes no sense is asked for again.
+    talk.answer("bob's public key", "/run/world/keys/nobody.pub")?;
+    talk.answer("carol's public key", "")?;
+    talk.expect("neither a file with a public key nor a public key")?;
     talk.answer("bob's public key", "/run/world/keys/bob.pub")?;
     talk.answer("carol's public key", "/run/world/keys/carol.pub")?;
     talk.answer("Which account may be used (several with spaces; found: deployer)? [deployer]", "")?;
-    talk.answer("(found: application (2 people))? [application]", "")?;
+    talk.answer("(found: application (2 people))? [application]", "applikation")?;
+    talk.expect("the directory has no group applikation")?;
+    talk.answer("Which account may be used", "")?;
+    talk.answer("Members of which group", "")?;
     talk.expect("bob -> deployer")?;
     nothing_is_there()?;
     talk.answer("start svcauthd? [yes]", "")?;
@@ -53,10 +60,12 @@ fn a_server_is_asked_for_and_what_fails_is_asked_again(world: &mut World) -> Out
     let _slapd = Slapd::start(world, &directory, Schema::Rfc2307bis)?;
     let mut talk = conversation(&[])?;
     talk.answer("ad, ldap or ldif?", "ldap")?;
-    talk.answer("URI of the server", "ldap1.example.com")?;
+    talk.answer("URI of the server", "ldap7.example.com")?;
     talk.answer("As whom to read", "")?;
     talk.answer("Name (DN) to bind with?", READER)?;
     talk.answer("(it is not shown)?", "a wrong one")?;
+    talk.expect("FAILED  name")?;
+    talk.answer("URI of another server", "ldaps://ldap1.example.com")?;
     talk.expect("FAILED  tls")?;
     talk.answer("PEM file", "/run/world/slapd/ca.pem")?;
     talk.expect("FAILED  bind")?;
