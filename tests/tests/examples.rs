@@ -10,8 +10,24 @@ use svcauth_tests::artifacts::workspace_folder;
 
 const E2E: &str = "tests/tests/e2e/";
 
+/// Who runs the role for Ansible.
+const ROLE: &str = "the_role_sets_a_host_up_and_changes_nothing_the_second_time";
+
 /// A file of `conf/`, the file of a test, and the test that loads it as it is.
 const LOADED: &[(&str, &str, &str)] = &[
+    ("ansible/roles/svcauth/defaults/main.yml", "setup/automation.rs", ROLE),
+    ("ansible/roles/svcauth/handlers/main.yml", "setup/automation.rs", ROLE),
+    ("ansible/roles/svcauth/meta/main.yml", "setup/automation.rs", ROLE),
+    ("ansible/roles/svcauth/tasks/enable.yml", "setup/automation.rs", ROLE),
+    ("ansible/roles/svcauth/tasks/main.yml", "setup/automation.rs", ROLE),
+    ("ansible/roles/svcauth/tasks/setup.yml", "setup/automation.rs", ROLE),
+    ("ansible/roles/svcauth/templates/answers.toml.j2", "setup/automation.rs", ROLE),
+    ("ansible/site.yml", "setup/automation.rs", ROLE),
+    (
+        "cloud-init.yaml",
+        "setup/automation.rs",
+        "what_the_cloud_does_at_the_first_boot_works_as_it_is_written",
+    ),
     ("directory.ldif", "login.rs", "the_account_resolves_though_no_local_file_has_it"),
     (
         "pam-configs/svcauth",
