@@ -227,12 +227,11 @@ fn write_stacks() -> Result<(), Trouble> {
     Err(pam::why_refused(|stack| fs::read_to_string(pam::stack_path(stack)).ok(), memory))
 }
 
-/// sshd refuses to read its configuration without the folder that its service makes at each start.
+/// sshd refuses to read its configuration without the folder that its service makes at each start. It stays: a service that
+/// starts at this moment needs it.
 pub(super) fn with_run_folder<T>(run: impl FnOnce() -> T) -> T {
-    let made = fs::create_dir(SSHD_RUN).is_ok();
-    let done = run();
-    if made {
-        let _ = fs::remove_dir(SSHD_RUN);
+    if fs::create_dir(SSHD_RUN).is_ok() {
+        let _ = fs::set_permissions(SSHD_RUN, Permissions::from_mode(0o755));
     }
-    done
+    run()
 }
