@@ -78,6 +78,9 @@ fn a_file_that_cannot_be_written_stops_it_and_everything_is_put_back(world: &mut
     refused(&["/etc/nsswitch.conf", "mounted over", "as it was before"])?;
     others_get_in(&host)?;
     Program::new("umount").arg("/etc/nsswitch.conf").run()?.expect_ok()?;
+    Program::new("chattr").args(&["+i", "/etc/nsswitch.conf"]).run()?.expect_ok()?;
+    refused(&["/etc/nsswitch.conf", "immutable", "as it was before"])?;
+    Program::new("chattr").args(&["-i", "/etc/nsswitch.conf"]).run()?.expect_ok()?;
     mount(&["-o", "remount,ro", "/etc"])?;
     refused(&["/etc/pam.d/common-account", "remount,rw", "as it was before"])?;
     mount(&["-o", "remount,rw", "/etc"])?;
