@@ -87,6 +87,7 @@ lints! {
     SSHD_CA_MISSING = Warning "sshd_ca_missing";
     SSHD_CA_UNKNOWN = Note "sshd_ca_unknown";
     SSHD_CHROOT = Note "sshd_chroot";
+    SSHD_NOT_RUNNING = Note "sshd_not_running";
     SSHD_NOT_ALL_ASKED = Note "sshd_not_all_asked";
 
     NSS_MISSING = Warning "nss_missing";
@@ -124,6 +125,7 @@ lints! {
     SNAPSHOT_INVALID = Fault "snapshot_invalid";
     SNAPSHOT_STALE = Fault "snapshot_stale";
     SNAPSHOT_OLD = Warning "snapshot_old";
+    PACKAGES_DIFFER = Warning "packages_differ";
     DAEMON_NOT_RUNNING = Warning "daemon_not_running";
     DAEMON_NO_ANSWER = Warning "daemon_no_answer";
     DAEMON_NOT_ENABLED = Warning "daemon_not_enabled";

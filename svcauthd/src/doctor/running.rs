@@ -21,6 +21,7 @@ const START: &str = "run: systemctl start svcauthd; journalctl -u svcauthd says 
 pub(super) fn examine(host: &Host, site: &Site) -> Vec<Finding> {
     let mut found = daemon();
     found.extend(unit(host));
+    found.extend(packages(host));
     found.extend(snapshots());
     found.extend(age(site));
     found.extend(clock(host));
@@ -101,6 +102,27 @@ fn unit(host: &Host) -> Option<Finding> {
     );
     let fix = "run: systemctl enable --now svcauthd.service".to_owned();
     Some(lint::DAEMON_NOT_ENABLED.of("/usr/lib/systemd/system/svcauthd.service", what, fix))
+}
+
+/// The module, the daemon and this command are built together, and are tried together only.
+fn packages(host: &Host) -> Option<Finding> {
+    let names = ["svcauth", "libpam-svcauth", "libnss-svcauth"];
+    let format = ["-W", "-f", "${Package} ${Version} ${db:Status-Status}\n"];
+    let said = host.run("/usr/bin/dpkg-query", &[&format[..], &names[..]].concat()).ok()?;
+    let why = differ(&said.out)?;
+    let fix = format!("run: apt-get install {}", names.join(" "));
+    Some(lint::PACKAGES_DIFFER.found(None, format!("the packages do not fit together: {why}"), fix))
+}
+
+/// Nothing, where svcauth was not installed from packages.
+fn differ(said: &str) -> Option<String> {
+    let known = said.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let known: Vec<_> = known
+        .filter(|words| words.get(2).is_some_and(|state| !matches!(*state, "not-installed" | "config-files")))
+        .collect();
+    let version = known.first()?.get(1);
+    let fits = known.iter().all(|words| words.get(1) == version && words.get(2) == Some(&"installed"));
+    (!fits).then(|| known.iter().map(|words| words.join(" ")).collect::<Vec<_>>().join(", "))
 }
 
 fn snapshots() -> Vec<Finding> {
@@ -218,7 +240,20 @@ fn hides_processes(mounts: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Clock, Confirmation, hides_processes, jumped};
+    use super::{Clock, Confirmation, differ, hides_processes, jumped};
+
+    #[test]
+    fn packages_of_different_versions_or_half_installed_are_named() {
+        for (said, differs) in [
+            ("", false),
+            ("svcauth 0.1.0 installed\nlibpam-svcauth 0.1.0 installed\n", false),
+            ("svcauth 0.2.0 installed\nlibpam-svcauth 0.1.0 installed\n", true),
+            ("svcauth 0.1.0 half-configured\nlibpam-svcauth 0.1.0 installed\n", true),
+            ("svcauth 0.1.0 config-files\nlibpam-svcauth  not-installed\n", false),
+        ] {
+            assert_eq!(differ(said).is_some(), differs, "{said}");
+        }
+    }
 
     #[test]
     fn a_clock_that_was_set_is_named_and_one_that_goes_on_is_not() {

@@ -63,6 +63,18 @@ impl Code {
         (0..31).map(Self)
     }
 
+    /// The code that pam.d(5) calls so.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::all().find(|code| WORDS.get(code.index()) == Some(&word))
+    }
+
+    /// The number that libpam gives it.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
     fn index(self) -> usize {
         usize::from(self.0)
     }

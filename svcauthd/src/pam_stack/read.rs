@@ -121,46 +121,74 @@ impl Reader {
         };
         if first.eq_ignore_ascii_case("@include") {
             let name = rest.first().map_or("", String::as_str);
-            self.include(stack, at, name, wish, wish.phase);
+            self.include(stack, at, name, wish, (wish.phase, wish.level));
             return;
         }
-        let Some(phase) = phase_of(first.strip_prefix('-').unwrap_or(first)) else {
-            // libpam puts it where it does most harm: into auth, unless one phase alone is included.
-            let phase = wish.phase.unwrap_or(Phase::Auth);
-            broken(stack, at, phase, wish, format!("no kind of line: {first}"));
-            return;
-        };
+        let named = phase_of(first.strip_prefix('-').unwrap_or(first));
+        // libpam puts another word where it does most harm: into auth, unless one phase alone is included.
+        let phase = named.or(wish.phase).unwrap_or(Phase::Auth);
         if wish.phase.is_some_and(|wanted| wanted != phase) {
             return;
         }
-        let (Some(control), Some(module)) = (rest.first(), rest.get(1)) else {
-            broken(stack, at, phase, wish, "the line has no control or no module".to_owned());
-            return;
-        };
-        match control.to_ascii_lowercase().as_str() {
-            "include" => self.include(stack, at, module, wish, Some(phase)),
-            "substack" => {
-                push(stack, at, phase, wish.level, (Control::required(), Kind::Substack(module.clone())));
-                let deeper = Wish { level: wish.level + 1, ..wish };
-                self.include(stack, at, module, deeper, Some(phase));
+        let why = named.is_none().then(|| format!("no kind of line: {first}"));
+        if let Some(why) = &why {
+            trouble(stack, at, why.clone());
+        }
+        self.add_module(stack, at, (phase, why), rest, wish);
+    }
+
+    /// What stands behind the phase; `why` makes a line fail whatever it calls.
+    fn add_module(
+        &self,
+        stack: &mut Stack,
+        at: (&Path, usize),
+        (phase, why): (Phase, Option<String>),
+        rest: &[String],
+        wish: Wish,
+    ) {
+        let module = rest.get(1).map_or("", String::as_str);
+        match rest.first().map(|word| word.to_ascii_lowercase()).as_deref() {
+            None => broken(stack, at, phase, wish, "the line has no control".to_owned()),
+            Some("include") => self.include(stack, at, module, wish, (Some(phase), wish.level)),
+            Some("substack") => {
+                let kind = Kind::Substack(module.to_owned());
+                push(stack, at, phase, wish.level, (Control::required(), kind));
+                // What cannot be included fails outside of the substack.
+                self.include(stack, at, module, wish, (Some(phase), wish.level + 1));
             }
-            _ => match Control::parse(control) {
-                Ok(control) => {
-                    let arguments = rest.get(2..).unwrap_or_default().to_vec();
-                    push(stack, at, phase, wish.level, (control, Kind::Module(module.clone(), arguments)));
+            Some(word) => {
+                // The module is called all the same, and whatever it answers is bad.
+                let control = Control::parse(word).unwrap_or_else(|part| {
+                    trouble(stack, at, format!("no control: {part}"));
+                    Control::broken()
+                });
+                let why = why.or_else(|| module.is_empty().then(|| "the line has no module".to_owned()));
+                if module.is_empty() {
+                    trouble(stack, at, "the line has no module".to_owned());
                 }
-                Err(part) => broken(stack, at, phase, wish, format!("no control: {part}")),
-            },
+                let arguments = rest.get(2..).unwrap_or_default().to_vec();
+                let kind = why.map_or_else(|| Kind::Module(module.to_owned(), arguments), Kind::Broken);
+                push(stack, at, phase, wish.level, (control, kind));
+            }
         }
     }
 
-    fn include(&self, stack: &mut Stack, at: (&Path, usize), name: &str, wish: Wish, phase: Option<Phase>) {
+    fn include(
+        &self,
+        stack: &mut Stack,
+        at: (&Path, usize),
+        name: &str,
+        wish: Wish,
+        what: (Option<Phase>, usize),
+    ) {
+        let (phase, level) = what;
         let added = match (self.find(name), wish.depth.checked_sub(1)) {
             (None, _) => Err("there is no such file".to_owned()),
             (_, None) => Err(format!("files are included more than {DEPTH} deep")),
-            (Some(file), Some(depth)) => self.add(stack, &file, Wish { phase, depth, ..wish }),
+            (Some(file), Some(depth)) => self.add(stack, &file, Wish { phase, level, depth }),
         };
         if let Err(why) = added {
+            // Of a missing @include libpam 1.5.2 gives up the whole service; the trouble says that nobody gets in.
             let phase = phase.unwrap_or(Phase::Auth);
             broken(stack, at, phase, wish, format!("cannot include {name}: {why}"));
         }
@@ -168,8 +196,12 @@ impl Reader {
 }
 
 fn broken(stack: &mut Stack, at: (&Path, usize), phase: Phase, wish: Wish, what: String) {
-    stack.troubles.push(Trouble { file: at.0.to_owned(), number: at.1, what: what.clone() });
+    trouble(stack, at, what.clone());
     push(stack, at, phase, wish.level, (Control::broken(), Kind::Broken(what)));
+}
+
+fn trouble(stack: &mut Stack, at: (&Path, usize), what: String) {
+    stack.troubles.push(Trouble { file: at.0.to_owned(), number: at.1, what });
 }
 
 fn push(stack: &mut Stack, at: (&Path, usize), phase: Phase, level: usize, what: (Control, Kind)) {

@@ -89,12 +89,12 @@ fn what_cannot_be_understood_fails_as_it_does_for_libpam_and_is_named() {
             (1, "cannot include none: there is no such file"),
             (2, "no kind of line: sesion"),
             (3, "no control: requird"),
-            (4, "the line has no control or no module")
+            (4, "the line has no module")
         ]
     );
     assert_eq!(
         host.shown("x"),
-        ["account broken x:1 0", "auth broken x:2 0", "session broken x:3 0", "session broken x:4 0"]
+        ["account broken x:1 0", "auth broken x:2 0", "session a.so x:3 0", "session broken x:4 0"]
     );
 }
 

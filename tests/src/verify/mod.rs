@@ -148,7 +148,7 @@ fn module_tests() -> Outcome<usize> {
 
 fn end_to_end() -> Outcome<usize> {
     packages::require_root()?;
-    let own = ["--test", "content_sync", "--test", "report_pages"];
+    let own = ["--test", "content_sync", "--test", "pam_walk", "--test", "report_pages"];
     let sources = run_tests(&[&["-p", "svcauthd", "--features", "e2e"], &own[..]].concat())?;
     Ok(sources + run_tests(&["-p", "svcauth_tests", "--features", "e2e", "--test", "e2e"])?)
 }

@@ -51,6 +51,15 @@ fn judge(host: &Host, site: &Site, config: &Config, answers: &Answers) -> Vec<Fi
 
 fn invalid(host: &Host, answers: &Answers) -> Option<Finding> {
     let why = answers.trouble.as_ref().filter(|_| host.has(SSHD))?;
+    if why.contains("privilege separation directory") {
+        // Where sshd is started when somebody knocks, /run/sshd is made then.
+        let what = "sshd does not run, and cannot be asked what its configuration means: only the files were looked at".to_owned();
+        return Some(lint::SSHD_NOT_RUNNING.of(
+            MAIN,
+            what,
+            "run: systemctl start ssh, and then svcauth doctor again".to_owned(),
+        ));
+    }
     let what = format!(
         "sshd cannot use its configuration ({why}): it does not start again, and nobody gets in, root included"
     );
