@@ -11,6 +11,7 @@ use crate::host::{Host, LOCAL_USERS, Plan};
 
 cases!("doctor":
     every_seeded_fault_is_named_with_its_file,
+    another_source_that_knows_the_number_of_an_account_is_named,
     a_host_that_nobody_has_enabled_has_no_fault,
     a_finding_says_line_and_fix_and_the_exit_status_counts_faults,
 );
@@ -82,6 +83,50 @@ fn every_seeded_fault_is_named_with_its_file(world: &mut World) -> Outcome {
         .copied()
         .collect();
     seeder.every_fault_is_named(&faults)
+}
+
+/// A name service with one user, as a directory client of another kind would show him.
+const OTHER_SOURCE: &str = r#"
+#include <errno.h>
+#include <nss.h>
+#include <pwd.h>
+#include <string.h>
+static enum nss_status fill(struct passwd *entry) {
+    static char name[] = "eve", empty[] = "";
+    memset(entry, 0, sizeof *entry);
+    entry->pw_name = name;
+    entry->pw_passwd = entry->pw_gecos = entry->pw_dir = entry->pw_shell = empty;
+    entry->pw_uid = UID;
+    return NSS_STATUS_SUCCESS;
+}
+enum nss_status _nss_other_getpwnam_r(const char *name, struct passwd *entry, char *room, size_t size, int *error) {
+    return strcmp(name, "eve") ? NSS_STATUS_NOTFOUND : fill(entry);
+}
+enum nss_status _nss_other_getpwuid_r(uid_t uid, struct passwd *entry, char *room, size_t size, int *error) {
+    return uid != UID ? NSS_STATUS_NOTFOUND : fill(entry);
+}
+"#;
+
+fn another_source_that_knows_the_number_of_an_account_is_named(world: &mut World) -> Outcome {
+    let _host = healthy(world)?;
+    world.write("/run/world/other.c", 0o644, OTHER_SOURCE)?;
+    world.write("/etc/nsswitch.conf", 0o644, "passwd: files other svcauth\ngroup: files svcauth\n")?;
+    let library = world.pam_folder()?.with_file_name("libnss_other.so.2");
+    // Below the range of managed accounts, and in it under the number of deployer.
+    for (uid, named) in [("6999", false), ("7001", true)] {
+        let cc = Program::new("cc").args(&["-shared", "-fPIC", &format!("-DUID={uid}"), "-o"]).arg(&library);
+        cc.arg("/run/world/other.c").run()?.expect_ok()?;
+        Program::new("getent").args(&["-s", "other", "passwd", "eve"]).run()?.expect_ok()?;
+        let (code, report) = svcauth_json(&["doctor"])?;
+        let found =
+            list_at(&report, "/findings").iter().find(|it| text_at(it, "/code") == "nss_other_source");
+        require_eq("whether it is a fault", &(code, found.is_some()), &(i32::from(named), named))?;
+        if let Some(found) = found {
+            require_eq("the file", text_at(found, "/file"), "/etc/nsswitch.conf")?;
+            require_contains("who it is", text_at(found, "/what"), "eve")?;
+        }
+    }
+    Ok(())
 }
 
 fn a_host_that_nobody_has_enabled_has_no_fault(world: &mut World) -> Outcome {
