@@ -122,7 +122,7 @@ dd if=/dev/zero of=/var/fill bs=4k 2>/dev/null || true
 const BREAK_ALL: &str = "
 systemctl mask --now svcauthd
 rm -rf /run/svcauth
-for f in /var/lib/svcauth/* /etc/svcauth/svcauth.toml; do echo '][' >$f; done
+for f in $(find /var/lib/svcauth /etc/svcauth -type f); do echo '][' >$f; done
 ";
 /// What the administrator does: room on the disk, a configuration that is one, and the packages once more.
 const REPAIR: &str = "

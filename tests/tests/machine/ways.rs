@@ -1,8 +1,9 @@
 //! The ways into an account, each tried for real: ssh, su, sudo, login, cron, runuser.
 
+use std::thread;
 use std::time::Duration;
 
-use svcauth_tests::failure::{Outcome, require};
+use svcauth_tests::failure::{Failure, Outcome, require};
 use svcauth_tests::machine::Machine;
 use svcauth_tests::program::wait_until;
 
@@ -30,14 +31,19 @@ macro_rules! as_local {
 macro_rules! console {
     ($user:literal) => {
         concat!(
-            "install -m 666 /dev/null /run/ways.console; ",
-            "timeout 20 script -qec 'exec login -f ",
+            "install -m 666 /dev/null /run/console.",
             $user,
-            "' /dev/null </dev/null >/dev/null; cat /run/ways.console; rm /run/ways.console"
+            "; timeout 20 script -qec 'exec login -f ",
+            $user,
+            "' /dev/null </dev/null >/dev/null; cat /run/console.",
+            $user,
+            "; rm /run/console.",
+            $user
         )
     };
 }
-const ON_CONSOLE: &str = "[ ! -w /run/ways.console ] || { id -un >/run/ways.console; exit; }\n";
+const ON_CONSOLE: &str =
+    "[ ! -t 0 ] || [ ! -w /run/console.$LOGNAME ] || { id -un >/run/console.$LOGNAME; exit; }\n";
 
 /// Ways of root and of the local user, who is in no directory.
 const LOCAL: &[Way] = &[
@@ -80,29 +86,47 @@ impl Way {
     }
 }
 
+/// Every one of `ways`, of logins by ssh and of cron's jobs, at the same time: most of them wait.
+fn try_all(
+    machine: &Machine,
+    logins: &[(&'static str, &str)],
+    ways: &'static [Way],
+    jobs: &[&'static str],
+    expected: &[&str],
+) -> Outcome<Vec<Tried>> {
+    machine.write("/etc/profile.d/ways.sh", 0o644, ON_CONSOLE)?;
+    let mut tried = Vec::new();
+    let ran = thread::scope(|scope| {
+        let logins: Vec<_> =
+            logins.iter().map(|(who, user)| scope.spawn(|| ssh(machine, who, user))).collect();
+        let ways: Vec<_> = ways.iter().map(|way| scope.spawn(|| way.tried(machine))).collect();
+        let ran = cron(machine, expected);
+        for thread in logins.into_iter().chain(ways) {
+            let panicked = |_| Err(Failure::new("the thread of a login has panicked"));
+            tried.push(thread.join().unwrap_or_else(panicked)?);
+        }
+        ran
+    })?;
+    tried.extend(
+        jobs.iter().map(|user| (*user, ran.lines().any(|line| format!("cron job of {line}") == *user))),
+    );
+    Ok(tried)
+}
+
 /// Fails unless root and the local user get in by every way.
 pub(crate) fn require_locals_get_in(machine: &Machine) -> Outcome {
-    machine.write("/etc/profile.d/ways.sh", 0o644, ON_CONSOLE)?;
-    let mut tried = vec![ssh(machine, "root", "root")?, ssh(machine, "local", "local")?];
-    for way in LOCAL {
-        tried.push(way.tried(machine)?);
-    }
-    let jobs = cron(machine, &["root", "local"])?;
-    tried
-        .extend([("cron job of root", jobs.contains("root")), ("cron job of local", jobs.contains("local"))]);
+    let logins = [("root", "root"), ("local", "local")];
+    let jobs = ["cron job of root", "cron job of local"];
+    let tried = try_all(machine, &logins, LOCAL, &jobs, &["root", "local"])?;
     let out: Vec<&str> = tried.iter().filter(|(_, entered)| !entered).map(|(name, _)| *name).collect();
     require(out.is_empty(), || format!("locked out: {}", out.join("; ")))
 }
 
 /// The ways by which somebody became deployer, none of whom any rule allows that.
 pub(crate) fn ways_into_deployer(machine: &Machine, cron_waits_for: &[&str]) -> Outcome<Vec<&'static str>> {
-    machine.write("/etc/profile.d/ways.sh", 0o644, ON_CONSOLE)?;
-    let mut tried = vec![ssh(machine, "carol", "deployer")?, ssh(machine, "mallory", "deployer")?];
-    for way in MANAGED {
-        tried.push(way.tried(machine)?);
-    }
+    let logins = [("carol", "deployer"), ("mallory", "deployer")];
     let waits = [&["root"], cron_waits_for].concat();
-    tried.push(("cron job of deployer", cron(machine, &waits)?.contains("deployer")));
+    let tried = try_all(machine, &logins, MANAGED, &["cron job of deployer"], &waits)?;
     Ok(tried.into_iter().filter(|(_, entered)| *entered).map(|(name, _)| name).collect())
 }
 
