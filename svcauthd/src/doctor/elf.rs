@@ -1,5 +1,7 @@
 //! Whether a file is a library that the dynamic linker of this machine takes: the first bytes of it (elf(5)).
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use super::Host;
@@ -18,7 +20,12 @@ pub(super) enum Verdict {
 
 /// `e_ident`, `e_type` and `e_machine`.
 const HEADER: u64 = 20;
-/// A library has more than its headers; a file that was cut has not.
+/// The whole head of a file of 64 bits, and one program header of it.
+const HEAD_64: u64 = 64;
+const ENTRY_64: u64 = 56;
+/// A segment that is mapped from the file.
+const PT_LOAD: u64 = 1;
+/// A library has more than its head; a file that was cut has not.
 const LEAST: u64 = 512;
 const MAGIC: &[u8] = b"\x7fELF";
 const SHARED_OBJECT: u16 = 3;
@@ -33,7 +40,7 @@ pub(super) fn look(host: &Host, own: &Path, library: &Path) -> Verdict {
     if !bytes.starts_with(MAGIC) || bytes.len() as u64 != HEADER {
         return Verdict::Broken("it is no library (no ELF file)");
     }
-    if meta.len() < LEAST {
+    if meta.len() < LEAST || is_cut(&path, meta.len()) == Some(true) {
         return Verdict::Broken("it is cut off");
     }
     if kind(&bytes) != Some(SHARED_OBJECT) {
@@ -47,6 +54,43 @@ pub(super) fn look(host: &Host, own: &Path, library: &Path) -> Verdict {
     }
 }
 
+/// Whether something that is mapped lies behind the end of the file: a program dies of SIGBUS there, or the linker refuses
+/// it. Nothing, for a library of 32 bits.
+fn is_cut(path: &Path, len: u64) -> Option<bool> {
+    let file = File::open(path).ok()?;
+    let head = piece(&file, 0, HEAD_64)?;
+    if head.get(4) != Some(&2) {
+        return None;
+    }
+    let is_big = head.get(5) == Some(&2);
+    let (at, size) = (number(&head, 32, 8, is_big)?, number(&head, 54, 2, is_big)?);
+    for index in 0..number(&head, 56, 2, is_big)? {
+        let Some(entry) = at.checked_add(index * size).and_then(|at| piece(&file, at, ENTRY_64)) else {
+            return Some(true);
+        };
+        let (offset, bytes) = (number(&entry, 8, 8, is_big)?, number(&entry, 32, 8, is_big)?);
+        let is_mapped = number(&entry, 0, 4, is_big)? == PT_LOAD;
+        if is_mapped && offset.checked_add(bytes).is_none_or(|end| end > len) {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
+/// So many bytes of a file; nothing if it does not have them.
+fn piece(file: &File, at: u64, bytes: u64) -> Option<Vec<u8>> {
+    let mut piece = vec![0; usize::try_from(bytes).ok()?];
+    file.read_exact_at(&mut piece, at).ok()?;
+    Some(piece)
+}
+
+/// An unsigned number of so many bytes.
+fn number(bytes: &[u8], at: usize, len: usize, is_big: bool) -> Option<u64> {
+    let field = bytes.get(at..at + len)?;
+    let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+    Some(if is_big { field.iter().fold(0, add) } else { field.iter().rev().fold(0, add) })
+}
+
 /// Class, byte order and machine.
 fn machine(header: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((header.get(4..6)?, header.get(18..20)?))
@@ -58,9 +102,21 @@ fn kind(header: &[u8]) -> Option<u16> {
     Some(if header.get(5) == Some(&2) { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })
 }
 
+/// The smallest file that is taken for a library of this machine: a head, one segment, and what it maps.
+#[cfg(test)]
+pub(super) fn smallest() -> Vec<u8> {
+    let mut bytes = beginning(Path::new("/proc/self/exe"), HEAD_64).unwrap();
+    bytes[32..40].copy_from_slice(&64_u64.to_ne_bytes());
+    bytes[54..58].copy_from_slice(&[56_u16.to_ne_bytes(), 1_u16.to_ne_bytes()].concat());
+    bytes.resize(4096, 0);
+    bytes[64..68].copy_from_slice(&1_u32.to_ne_bytes());
+    bytes[96..104].copy_from_slice(&4096_u64.to_ne_bytes());
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Host, Path, Verdict, look};
+    use super::{Host, Path, Verdict, look, smallest};
 
     #[test]
     fn a_library_of_this_machine_is_fine_and_everything_else_says_why() {
@@ -71,8 +127,7 @@ mod tests {
             std::fs::write(root.join("x.so"), bytes).unwrap();
             look(&host, Path::new("/proc/self/exe"), Path::new("/x.so"))
         };
-        // A program that can be loaded anywhere is a shared object, as this one is.
-        let own = std::fs::read("/proc/self/exe").unwrap();
+        let own = smallest();
         assert_eq!(verdict(&own), Verdict::Fine);
         let changed = |at: usize, byte: u8| {
             let mut bytes = own.clone();
@@ -81,7 +136,9 @@ mod tests {
         };
         assert_eq!(verdict(b""), Verdict::Broken("it is no library (no ELF file)"));
         assert_eq!(verdict(&[b'x'; 4096]), Verdict::Broken("it is no library (no ELF file)"));
-        assert_eq!(verdict(&own[..100]), Verdict::Broken("it is cut off"));
+        for len in [100, 600, 4095] {
+            assert_eq!(verdict(&own[..len]), Verdict::Broken("it is cut off"), "{len}");
+        }
         assert_eq!(
             verdict(&changed(18, 0xee)),
             Verdict::Broken("it is a library of another kind of machine")
@@ -92,6 +149,27 @@ mod tests {
         std::fs::create_dir(root.join("x.so")).unwrap();
         let folder = look(&host, Path::new("/proc/self/exe"), Path::new("/x.so"));
         assert_eq!(folder, Verdict::Broken("it is no plain file that can be read"));
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn every_library_of_this_machine_is_fine_and_half_of_one_is_cut_off() {
+        let root = std::env::temp_dir().join(format!("svcauth-elf-real-{}", std::process::id()));
+        std::fs::create_dir_all(&root).unwrap();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let named = maps.lines().filter_map(|line| line.split_whitespace().nth(5));
+        let mut libraries: Vec<&str> = named.filter(|path| path.contains(".so")).collect();
+        libraries.dedup();
+        assert!(libraries.iter().any(|path| path.contains("libc.so")), "{libraries:?}");
+        for library in libraries {
+            let bytes = std::fs::read(library).unwrap();
+            let verdict = |bytes: &[u8]| {
+                std::fs::write(root.join("x.so"), bytes).unwrap();
+                look(&Host::in_folder(&root), Path::new("/proc/self/exe"), Path::new("/x.so"))
+            };
+            assert_eq!(verdict(&bytes), Verdict::Fine, "{library}");
+            assert_eq!(verdict(&bytes[..bytes.len() / 2]), Verdict::Broken("it is cut off"), "{library}");
+        }
         std::fs::remove_dir_all(&root).unwrap();
     }
 }
