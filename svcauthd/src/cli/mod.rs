@@ -10,6 +10,7 @@ mod explain;
 mod log;
 pub(crate) mod output;
 mod progress;
+mod prove;
 mod report;
 mod roles;
 mod setup;
@@ -116,6 +117,9 @@ enum Command {
     /// Print the script with which a shell completes the words of this command
     #[command(hide = true)]
     Completions(completions::CompletionsArgs),
+    /// The process of a proof that is inside its private namespaces; started by the proof only
+    #[command(hide = true)]
+    ProveInside,
 }
 
 #[derive(Debug, Args)]
@@ -230,6 +234,7 @@ pub fn run() -> ExitCode {
         Command::PlannedState(args) => enable::planned_state(&args),
         Command::SshKeys(args) => ssh_keys::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::ProveInside => Ok(crate::doctor::prove::run_inside()),
     };
     done.unwrap_or_else(|failure| failure.report())
 }

@@ -39,6 +39,13 @@ impl Failure {
     }
 }
 
+/// A sentence for the administrator.
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self::new(message)
+    }
+}
+
 /// An error while writing to standard output: nothing else here is an [`io::Error`].
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {

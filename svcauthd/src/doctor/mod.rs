@@ -8,6 +8,7 @@ mod host;
 mod lint;
 mod nss;
 mod pam;
+pub mod prove;
 mod running;
 mod settings;
 mod site;

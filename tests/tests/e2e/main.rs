@@ -34,6 +34,7 @@ mod methods;
 mod metrics;
 mod outage;
 mod plain;
+mod prove;
 mod pushed;
 mod reach;
 mod reports;
@@ -72,6 +73,7 @@ const THEMES: &[&[Case]] = &[
     revocation::exact::CASES,
     revocation::grace::CASES,
     outage::CASES,
+    prove::CASES,
     pushed::CASES,
     broken_host::CASES,
     secrets::CASES,
