@@ -224,11 +224,13 @@ fn a_host_with_the_profile_is_proven_and_is_as_it_was_afterwards(world: &mut Wor
 /// As `kill -9` by an administrator who does not want to wait.
 fn killed_in_the_middle_it_leaves_nothing() -> Outcome {
     let (before, mounts) = (processes()?, fs::read_to_string("/proc/self/mounts")?);
-    let line = "svcauth doctor --prove >/tmp/said & sleep 0.1; while ! grep -q 'by ssh' /tmp/said; do sleep 0.05; done; \
+    let line = "svcauth doctor --prove >/run/world/said & sleep 0.1; while ! grep -q 'by ssh' /run/world/said; do sleep 0.05; done; \
                 kill -9 $!; wait $!; true";
     Program::new("bash").args(&["-c", line]).run()?.expect_ok()?;
-    require(!fs::read_to_string("/tmp/said")?.contains("proven"), || "it was not in the middle".to_owned())?;
-    fs::remove_file("/tmp/said")?;
+    require(!fs::read_to_string("/run/world/said")?.contains("proven"), || {
+        "it was not in the middle".to_owned()
+    })?;
+    fs::remove_file("/run/world/said")?;
     svcauth_tests::program::wait_until("the end of all", std::time::Duration::from_secs(5), || {
         (processes().ok()? == before).then_some(())
     })?;

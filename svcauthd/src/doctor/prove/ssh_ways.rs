@@ -80,8 +80,11 @@ impl Way {
                     .or_else(|| sshd.other_than("permitopen", &["any"])),
                 Self::RemoteForward => forwarding("allowtcpforwarding", remote)
                     .or_else(|| sshd.other_than("permitlisten", &["any"])),
-                Self::LocalSocket => forwarding("allowstreamlocalforwarding", local),
-                Self::RemoteSocket => forwarding("allowstreamlocalforwarding", remote),
+                // Without TCP, sshd forwards no sockets either.
+                Self::LocalSocket => forwarding("allowstreamlocalforwarding", local)
+                    .or_else(|| sshd.other_than("allowtcpforwarding", &local)),
+                Self::RemoteSocket => forwarding("allowstreamlocalforwarding", remote)
+                    .or_else(|| sshd.other_than("allowtcpforwarding", &remote)),
                 Self::Agent => forced().or_else(|| forwarding("allowagentforwarding", ["yes"; 3])),
                 Self::X11 => forced().or_else(|| forwarding("x11forwarding", ["yes"; 3])),
             };
