@@ -11,12 +11,6 @@ const INSTALLED: &[&str] = &[
     "/etc/svcauth/directory.ldif",
     "/run/svcauth/recorder.state",
     "/usr/share/authselect/vendor/svcauth",
-    "/usr/share/doc/svcauth/METRICS.md",
-    "/usr/share/doc/svcauth/audit.md",
-    "/usr/share/doc/svcauth/doctor.md",
-    "/usr/share/doc/svcauth/examples/pam",
-    "/usr/share/doc/svcauth/examples/svcauth.toml",
-    "/usr/share/doc/svcauth/prove.md",
     "/usr/share/pam-configs/svcauth",
     "/var/lib/svcauth/activation/edited",
 ];
