@@ -28,6 +28,8 @@ const COMMAND: &str = "authorizedkeyscommand /usr/bin/svcauth ssh-keys";
 const UNITS: &[&str] = &["ssh.service", "sshd.service"];
 /// How long a running sshd may take to begin anew.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long one that has begun may take to listen, on a host that is busy.
+const PATIENCE_AWAY: Duration = Duration::from_secs(15);
 
 /// Whether there is an sshd on this host.
 #[must_use]
@@ -187,9 +189,15 @@ fn running() -> Option<i32> {
 
 /// sshd begins anew under the same pid, with new sockets; one that systemd hands its sockets keeps them.
 fn wait_for_return(pid: i32, before: &BTreeSet<String>) -> Result<(), Trouble> {
-    let end = Instant::now() + PATIENCE;
+    let begun = Instant::now();
     let mut now = listening(pid);
-    while Instant::now() < end && (now.is_empty() || now == *before) {
+    loop {
+        // It listens first, and writes its pid file then.
+        let is_away = now.is_empty() || running() != Some(pid);
+        let patience = if is_away { PATIENCE_AWAY } else { PATIENCE };
+        if begun.elapsed() >= patience || !(is_away || now == *before) {
+            break;
+        }
         std::thread::sleep(Duration::from_millis(50));
         now = listening(pid);
     }
