@@ -63,7 +63,7 @@ pub(super) const STATE: &[Fault] = &[
         &[],
         "mount -t tmpfs -o size=1m,mode=700 none /var/log/svcauth; dd if=/dev/zero of=/var/log/svcauth/x bs=4096 status=none || true",
     )
-    .undone_by("umount /var/log/svcauth"),
+    .undone_by("umount --lazy /var/log/svcauth"),
 ];
 
 pub(super) const RUNNING: &[Fault] = &[
