@@ -107,12 +107,12 @@ impl Talk for Terminal {
     /// Byte by byte, so that Ctrl-C is met while the terminal is silent, and leaves it as it was.
     fn ask_secret(&mut self, question: &str) -> io::Result<String> {
         loop {
-            prompt(question, None)?;
             let before = tcgetattr(io::stdin())?;
             let mut silent = before.clone();
             silent.local_flags &= !(LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG);
+            // Silent before the question: whoever answers at once must neither be shown nor lose a key to the flush.
             tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &silent)?;
-            let secret = keys();
+            let secret = prompt(question, None).and_then(|()| keys());
             tcsetattr(io::stdin(), SetArg::TCSANOW, &before)?;
             line("")?;
             let secret = secret?;
