@@ -109,7 +109,7 @@ fn rows() -> Vec<Row> {
         row(Reason::HostNotAllowed, early, ssh("elsewhere", BOB), &[]),
         row(Reason::ServiceNotAllowed, early, ssh("nightly", BOB), &[]),
         row(Reason::ServiceNotAllowed, early, Login::through("cron", "deployer"), &["service=cron"]),
-        row(Reason::ServiceNotAllowed, early, Login::through("systemd-user", "deployer"), &[]),
+        row(Reason::ServiceNotAllowed, late, Login::through("systemd-user", "deployer"), &[]),
         row(Reason::ServiceNotAllowed, early, Login::through("other", "deployer"), &[]),
         row(Reason::SourceNotAllowed, late, far(ssh("near", BOB), "192.0.2.1"), &["from=192.0.2.1"]),
         row(Reason::SourceNotAllowed, late, far(ssh("near", BOB), "host.example.com"), &[]),
