@@ -8,6 +8,7 @@ mod broken;
 mod doctor;
 mod lifecycle;
 mod packages;
+mod prove;
 mod stacks;
 mod upgrade;
 mod user_managers;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         broken::CASES,
         lifecycle::CASES,
         packages::CASES,
+        prove::CASES,
         stacks::CASES,
         activation::CASES,
         doctor::CASES,
