@@ -9,8 +9,9 @@ pub fn in_forked_child(work: impl FnOnce() -> bool) -> bool {
     // and whether the lookups do is what the caller tests.
     let child = unsafe { libc::fork() };
     if child == 0 {
+        // Long: on a busy machine a child may wait its turn. One that hangs never ends by itself.
         // SAFETY: alarm(2) has no preconditions.
-        unsafe { libc::alarm(5) };
+        unsafe { libc::alarm(60) };
         let yes = catch_unwind(AssertUnwindSafe(work)).unwrap_or(false);
         // SAFETY: _exit(2) has no preconditions.
         unsafe { libc::_exit(c_int::from(!yes)) }
