@@ -21,6 +21,9 @@ const PROFILE: &str = include_str!("../../../conf/pam-configs/svcauth");
 /// Services whose stacks a world has from `conf/pam`, with lines that were written by hand.
 const BY_HAND: &[&str] = &["sshd", "su", "sudo", "sudo-i", "login", "cron", "atd"];
 
+/// What stands in those lines: the module, and the two that count when it is lost.
+const BY_HAND_MODULES: &[&str] = &["pam_svcauth.so", "pam_listfile.so", "pam_localuser.so"];
+
 /// The lines of a part of the profile, as pam-auth-update writes them.
 fn profile(part: &str) -> String {
     let begins = format!("{part}:");
@@ -36,7 +39,8 @@ fn enable(world: &World) -> Outcome {
     for service in BY_HAND {
         let path = format!("/etc/pam.d/{service}");
         let stack = std::fs::read_to_string(&path).doing(&path)?;
-        let kept: Vec<&str> = stack.lines().filter(|line| !line.contains("pam_svcauth.so")).collect();
+        let is_ours = |line: &&str| BY_HAND_MODULES.iter().any(|module| line.contains(module));
+        let kept: Vec<&str> = stack.lines().filter(|line| !is_ours(line)).collect();
         world.write(path, 0o644, kept.join("\n") + "\n")?;
     }
     let begins =
