@@ -58,6 +58,7 @@ pub fn policy() -> Policy {
         services: vec!["sshd".to_owned(), "su".to_owned()],
         hosts: vec![Pattern::new("web*")],
         from: vec![Network::new([10, 0, 0, 0].into(), 8).unwrap()],
+        limits: None,
     };
     let own = AccessRule {
         line: 20,
@@ -67,6 +68,7 @@ pub fn policy() -> Policy {
         services: vec!["sshd".to_owned()],
         hosts: Vec::new(),
         from: Vec::new(),
+        limits: None,
     };
     let role = |name: &str, id: Option<&str>| Role { name: name.to_owned(), id: id.map(str::to_owned), ..Role::default() };
     Policy {

@@ -27,6 +27,7 @@ fn policy() -> Policy {
         services: vec!["sshd".into(), "su".into()],
         hosts: Vec::new(),
         from: vec!["10.0.0.0/8".parse().unwrap()],
+        limits: None,
     };
     Policy {
         roles: (0..20)

@@ -17,6 +17,8 @@ pub mod snapshot;
 
 #[cfg(feature = "std")]
 pub mod audit;
+#[cfg(feature = "std")]
+pub mod command;
 #[cfg(feature = "config")]
 pub mod config;
 #[cfg(feature = "std")]

@@ -141,6 +141,7 @@ fn rule(line: u32, accounts: &str, roles: Roles, services: &[&str]) -> AccessRul
         services: services.iter().map(ToString::to_string).collect(),
         hosts: Vec::new(),
         from: Vec::new(),
+        limits: None,
     }
 }
 

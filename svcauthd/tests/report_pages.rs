@@ -59,6 +59,7 @@ fn with_everybody<T>(then: impl FnOnce(&About, &Inventory<'_>) -> Outcome<T>) ->
         services: vec!["sshd".to_owned()],
         hosts: Vec::new(),
         from: Vec::new(),
+        limits: None,
     };
     let policy = Policy {
         roles: names().map(|name| Role { id: Some(name.clone()), name, ..Role::default() }).collect(),

@@ -114,6 +114,7 @@ fn rule(account: &str, roles: Roles, need: Need) -> AccessRule {
         services: services.into(),
         hosts: Vec::new(),
         from: Vec::new(),
+        limits: None,
     }
 }
 

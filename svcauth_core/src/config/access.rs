@@ -2,7 +2,8 @@
 
 use super::check::Check;
 use super::error::ConfigError;
-use super::raw;
+use super::{limits, raw};
+use crate::command::Limits;
 use crate::policy::{Need, Network, NetworkError, Pattern};
 use std::format;
 use std::string::{String, ToString};
@@ -29,6 +30,8 @@ pub struct WrittenRule {
     pub hosts: Vec<Pattern>,
     /// Networks from which the accounts may be used; empty means from anywhere.
     pub from: Vec<Network>,
+    /// What may be done with the accounts; `None` means everything.
+    pub limits: Option<Limits>,
 }
 
 /// Where the roles of a rule come from.
@@ -42,7 +45,8 @@ pub enum WrittenRoles {
 
 pub(super) fn check(check: Check<'_>, rule: Spanned<raw::Access>) -> Result<WrittenRule, ConfigError> {
     let span = rule.span();
-    let raw = rule.into_inner();
+    let mut raw = rule.into_inner();
+    let limits = limits::check(check, &mut raw)?;
     let Some(accounts) = raw.accounts else {
         let hint =
             "this rule names no accounts; add accounts = [\"NAME\"], or [\"*\"] for every managed account";
@@ -65,6 +69,7 @@ pub(super) fn check(check: Check<'_>, rule: Spanned<raw::Access>) -> Result<Writ
             |list| patterns(list, "the list of hosts is empty; leave the key out for every host"),
         )?,
         from: raw.from.map_or_else(|| Ok(Vec::new()), |list| networks(check, list))?,
+        limits,
     })
 }
 

@@ -13,6 +13,7 @@ mod entries;
 mod error;
 mod filter;
 mod id_map;
+mod limits;
 mod raw;
 mod servers;
 mod sessions;

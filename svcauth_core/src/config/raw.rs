@@ -9,6 +9,7 @@ use toml::Spanned;
 
 pub(super) type Text = Option<Spanned<String>>;
 pub(super) type Number = Option<Spanned<i64>>;
+pub(super) type Flag = Option<Spanned<bool>>;
 pub(super) type Texts = Option<Spanned<Vec<Spanned<String>>>>;
 
 #[derive(Deserialize)]
@@ -128,4 +129,10 @@ pub(super) struct Access {
     pub(super) services: Texts,
     pub(super) hosts: Texts,
     pub(super) from: Texts,
+    pub(super) mode: Text,
+    pub(super) shell: Text,
+    pub(super) commands: Option<Spanned<Vec<Spanned<toml::Value>>>>,
+    pub(super) sftp: Text,
+    pub(super) forwarding: Text,
+    pub(super) record: Flag,
 }

@@ -4,6 +4,7 @@
 //! keys command and the tests call; [`decide_target`] is its first half, for the phase in which nobody is known yet.
 
 mod explain;
+mod granting;
 mod judge;
 mod pattern;
 mod reason;
@@ -16,11 +17,13 @@ use std::string::String;
 use std::vec::Vec;
 
 pub use explain::{RuleTrace, explain, explain_target, flip, flip_job};
+pub use granting::granting;
 use judge::{judge, names_host};
 pub use pattern::{Network, NetworkError, Pattern};
 pub use reason::Reason;
 pub use service::Family;
 
+use crate::command::Limits;
 use crate::id::IdRange;
 use crate::origin::Fingerprint;
 
@@ -78,6 +81,8 @@ pub struct AccessRule {
     pub hosts: Vec<Pattern>,
     /// Source addresses; empty: from anywhere.
     pub from: Vec<Network>,
+    /// What may be done with the accounts; `None`: everything.
+    pub limits: Option<Limits>,
 }
 
 /// What happens when no log takes an audit record.

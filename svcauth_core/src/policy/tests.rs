@@ -14,7 +14,7 @@ use crate::id::IdRange;
 
 const NAMES: [&str; 4] = ["foo", "bar", "baz", "application"];
 
-fn policy(rules: Vec<AccessRule>) -> Policy {
+pub(super) fn policy(rules: Vec<AccessRule>) -> Policy {
     Policy {
         roles: NAMES
             .iter()
@@ -30,24 +30,24 @@ fn policy(rules: Vec<AccessRule>) -> Policy {
     }
 }
 
-fn refs(names: &[&str]) -> Vec<RoleRef> {
+pub(super) fn refs(names: &[&str]) -> Vec<RoleRef> {
     names.iter().map(|name| RoleRef(NAMES.iter().position(|known| known == name).unwrap() as u32)).collect()
 }
 
-fn rule(accounts: &str, roles: Roles, need: Need) -> AccessRule {
-    let services = ["sshd", "su", "sudo"].map(String::from).to_vec();
+pub(super) fn rule(accounts: &str, roles: Roles, need: Need) -> AccessRule {
     AccessRule {
         line: 1,
         accounts: vec![Pattern::new(accounts)],
         roles,
         need,
-        services,
+        services: ["sshd", "su", "sudo"].map(String::from).to_vec(),
         hosts: Vec::new(),
         from: Vec::new(),
+        limits: None,
     }
 }
 
-fn account(name: &str, roles: &[&str]) -> Account {
+pub(super) fn account(name: &str, roles: &[&str]) -> Account {
     Account {
         name: name.to_string(),
         id: name.to_string(),
@@ -60,7 +60,7 @@ fn account(name: &str, roles: &[&str]) -> Account {
     }
 }
 
-fn person(login: &str, roles: &[&str]) -> Person {
+pub(super) fn person(login: &str, roles: &[&str]) -> Person {
     let held = refs(roles).into_iter().map(|role| Held { role, path: Vec::new() }).collect();
     Person {
         login: login.to_string(),
@@ -72,7 +72,7 @@ fn person(login: &str, roles: &[&str]) -> Person {
     }
 }
 
-const HERE: Circumstances<'static> = Circumstances {
+pub(super) const HERE: Circumstances<'static> = Circumstances {
     service: Some("sshd"),
     hosts: &["web1", "web1.example.com"],
     source: Source::Local,

@@ -7,6 +7,7 @@ use std::vec::Vec;
 
 use super::builder::{BuildError, Builder, Stamp};
 use super::layout::{FileKind, Header, RecordKind, Table};
+use super::limits;
 use super::reader::{Location, ReadAt, Snapshot};
 use super::wire::{Reader, Writer};
 use super::{Cursor, Invalid};
@@ -20,7 +21,7 @@ use crate::policy::{
 const RECORD_MAX: u32 = 16 << 20;
 
 /// `access.snap` in the making.
-pub struct AccessFile(Builder);
+pub struct AccessFile(pub(super) Builder);
 
 impl AccessFile {
     /// A file with a policy and nobody in it.
@@ -28,11 +29,19 @@ impl AccessFile {
     /// # Errors
     /// As [`Builder::new`] and [`Builder::record`].
     pub fn new(stamp: Stamp, policy: &Policy) -> Result<Self, BuildError> {
-        let tables =
-            [Table::Policy, Table::Account, Table::Person, Table::PersonByKey, Table::PersonByPrincipal];
+        let tables = [
+            Table::Policy,
+            Table::Account,
+            Table::Person,
+            Table::PersonByKey,
+            Table::PersonByPrincipal,
+            Table::Limits,
+        ];
         let mut builder = Builder::new(FileKind::Access, stamp, &tables)?;
         let place = builder.record(RecordKind::Policy, &write_policy(policy))?;
         builder.key(Table::Policy, b"", place)?;
+        let place = builder.record(RecordKind::Limits, &limits::write(&policy.rules))?;
+        builder.key(Table::Limits, b"", place)?;
         Ok(Self(builder))
     }
 
@@ -110,7 +119,14 @@ impl<R: ReadAt> AccessSnapshot<R> {
     /// # Errors
     /// When it is missing or damaged.
     pub fn policy(&self) -> Result<Policy, Invalid> {
-        self.lookup(Table::Policy, b"", RecordKind::Policy, read_policy, |_| true)?.ok_or(Invalid::Structure)
+        let found = self.lookup(Table::Policy, b"", RecordKind::Policy, read_policy, |_| true)?;
+        let mut policy = found.ok_or(Invalid::Structure)?;
+        let Some(limits) = self.limits()? else { return Ok(policy) };
+        if limits.len() != policy.rules.len() {
+            return Err(Invalid::Structure);
+        }
+        policy.rules.iter_mut().zip(limits).for_each(|(rule, limits)| rule.limits = limits);
+        Ok(policy)
     }
 
     /// A managed account by name; `None`: not managed.
@@ -189,7 +205,7 @@ impl<R: ReadAt> AccessSnapshot<R> {
         Ok(found)
     }
 
-    fn lookup<T>(
+    pub(super) fn lookup<T>(
         &self,
         table: Table,
         key: &[u8],
@@ -294,6 +310,7 @@ fn read_rule(from: &mut Reader<'_>) -> Result<AccessRule, Invalid> {
         services: from.list(Reader::text)?,
         hosts: from.list(|from| from.text().map(Pattern::new))?,
         from: from.list(read_network)?,
+        limits: None,
     })
 }
 

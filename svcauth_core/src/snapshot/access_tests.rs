@@ -6,12 +6,33 @@ use std::vec::Vec;
 
 use super::Stamp;
 use super::access::{AccessFile, AccessSnapshot};
+use crate::command::{Access, CommandRule, Files, Forwarding, Limits, Mode};
 use crate::id::IdRange;
 use crate::origin::Fingerprint;
 use crate::policy::{
     AccessRule, Account, AuditMode, Held, Need, Pattern, Person, Policy, Role, RoleRef, Roles,
 };
 use crate::snapshot::Invalid;
+
+fn limits() -> Limits {
+    let files = Files { access: Access::Write, paths: vec!["/srv".to_string(), "/".to_string()] };
+    let read = Files { access: Access::Read, ..files.clone() };
+    let words = ["/bin/ls", "<re:[a-z]+>", "<any>", "<rest>"];
+    Limits {
+        mode: Mode::Learn,
+        shell: true,
+        commands: vec![
+            CommandRule::Words(words.iter().map(|word| word.parse().unwrap()).collect()),
+            CommandRule::Any,
+            CommandRule::Rsync(files.clone()),
+            CommandRule::Scp(read),
+            CommandRule::Sftp(files.clone()),
+            CommandRule::Git(files),
+        ],
+        forwarding: Forwarding::Remote,
+        record: true,
+    }
+}
 
 fn policy() -> Policy {
     let rule = AccessRule {
@@ -22,8 +43,9 @@ fn policy() -> Policy {
         services: vec!["sshd".to_string()],
         hosts: vec![Pattern::new("web*")],
         from: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        limits: Some(limits()),
     };
-    let own = AccessRule { roles: Roles::MemberOf, need: Need::Any, ..rule.clone() };
+    let own = AccessRule { roles: Roles::MemberOf, need: Need::Any, limits: None, ..rule.clone() };
     Policy {
         roles: vec![
             Role {

@@ -62,6 +62,8 @@ pub enum Table {
     PersonByKey,
     /// Kerberos principal with realm to the [`RecordKind::Person`] who owns it.
     PersonByPrincipal,
+    /// The empty key to the one [`RecordKind::Limits`], and account name to [`RecordKind::Shell`]. Not in files of before.
+    Limits,
 }
 
 impl Table {
@@ -78,6 +80,7 @@ impl Table {
             Self::Person => b"person\0\0\0\0\0\0\0\0\0\0",
             Self::PersonByKey => b"person.key\0\0\0\0\0\0",
             Self::PersonByPrincipal => b"person.principal",
+            Self::Limits => b"limits\0\0\0\0\0\0\0\0\0\0",
         }
     }
 }
@@ -97,6 +100,10 @@ pub enum RecordKind {
     Account,
     /// A person who holds at least one role: [`crate::policy::Person`].
     Person,
+    /// What access rules limit: [`crate::command::Limits`] of each.
+    Limits,
+    /// The own shell of an account whose login shell is another.
+    Shell,
 }
 
 impl RecordKind {
@@ -108,6 +115,8 @@ impl RecordKind {
             Self::Policy => 16,
             Self::Account => 17,
             Self::Person => 18,
+            Self::Limits => 19,
+            Self::Shell => 20,
         }
     }
 }

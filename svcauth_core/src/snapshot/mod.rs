@@ -42,7 +42,7 @@
 //!     8  payload_len  u32      len - 16
 //!    12  kind         u16      see [`RecordKind`]
 //!    14  zero         u16
-//!    16  payload               see the `record` and `access` modules
+//!    16  payload               see the `record`, `access` and `limits` modules
 //! ```
 //!
 //! A checksum is XXH3 (64 bits). Its seed is the first half of `seed` plus the offset of the checked part, so that a part of another
@@ -64,7 +64,9 @@ mod accounts;
 #[cfg(feature = "std")]
 mod builder;
 #[cfg(feature = "std")]
-mod wire;
+mod limits;
+#[cfg(feature = "std")]
+pub(crate) mod wire;
 
 #[cfg(feature = "std")]
 #[cfg(test)]
@@ -81,6 +83,8 @@ pub use record::{AccountGids, GroupEntry, Members, PasswdEntry};
 pub use accounts::{AccountsFile, NewAccount, NewGroup};
 #[cfg(feature = "std")]
 pub use builder::{BuildError, Builder, Stamp};
+#[cfg(feature = "std")]
+pub use limits::OwnShell;
 
 use core::fmt;
 

@@ -103,6 +103,7 @@ fn rule() -> impl Strategy<Value = AccessRule> {
             services,
             hosts: hosts.into_iter().map(Pattern::new).collect(),
             from,
+            limits: None,
         },
     )
 }

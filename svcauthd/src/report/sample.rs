@@ -63,6 +63,7 @@ fn policy(names: &Names) -> Policy {
         services: vec![names.service.clone()],
         hosts: Vec::new(),
         from: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        limits: None,
     };
     Policy {
         roles: vec![role],

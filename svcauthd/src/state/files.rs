@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use svcauth_core::policy::Account;
+use svcauth_core::command::SHELL_PATH;
+use svcauth_core::policy::{Account, Policy};
 use svcauth_core::snapshot::access::AccessFile;
-use svcauth_core::snapshot::{AccountsFile, BuildError, NewAccount, NewGroup, Stamp};
+use svcauth_core::snapshot::{AccountsFile, BuildError, NewAccount, NewGroup, OwnShell, Stamp};
 
 use super::State;
 
@@ -25,13 +26,30 @@ pub struct Files {
 /// # Errors
 /// [`BuildError`]; a state that has been checked and joined gives none but for absurd lengths.
 pub fn to_files(state: State, stamp: Stamp) -> Result<(Files, Vec<Account>), BuildError> {
-    let State { passwd, groups, policy, accounts, people } = state;
-    let shown = accounts_file(passwd, groups, stamp)?;
+    let State { mut passwd, groups, policy, accounts, people } = state;
     let mut access = AccessFile::new(stamp, &policy)?;
+    limit_shells(&mut passwd, &policy, &mut access)?;
+    let shown = accounts_file(passwd, groups, stamp)?;
     accounts.iter().try_for_each(|account| access.account(account))?;
     people.iter().try_for_each(|known| access.person(&known.person, &known.keys, &known.principals))?;
     drop(people);
     Ok((Files { accounts: shown, access: access.finish()? }, accounts))
+}
+
+/// Gives the accounts that a rule limits the shell that asks first; what they would have without is kept beside the rules.
+fn limit_shells(
+    passwd: &mut [NewAccount],
+    policy: &Policy,
+    access: &mut AccessFile,
+) -> Result<(), BuildError> {
+    let limiting: Vec<_> = policy.rules.iter().filter(|rule| rule.limits.is_some()).collect();
+    let is_limited =
+        |name: &str| limiting.iter().any(|rule| rule.accounts.iter().any(|pattern| pattern.matches(name)));
+    for account in passwd.iter_mut().filter(|account| is_limited(&account.name)) {
+        let shell = std::mem::replace(&mut account.shell, SHELL_PATH.to_owned());
+        access.shell(&account.name, &OwnShell { shell, home: account.home.clone() })?;
+    }
+    Ok(())
 }
 
 fn accounts_file(

@@ -138,6 +138,7 @@ impl<'a> RoleTable<'a> {
             services: rule.services.clone(),
             hosts: rule.hosts.clone(),
             from: rule.from.clone(),
+            limits: rule.limits.clone(),
         };
         config.access.iter().map(resolve).collect()
     }

@@ -108,6 +108,7 @@ pub(super) mod tests {
             services: vec!["sshd".to_owned()],
             hosts: Vec::new(),
             from: vec!["10.0.0.0/8".parse().unwrap()],
+            limits: None,
         };
         let policy = Policy {
             roles: vec![Role { name: "application".to_owned(), id: Some("1".to_owned()), ..Role::default() }],
