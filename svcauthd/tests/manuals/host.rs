@@ -10,6 +10,7 @@ const INSTALLED: &[&str] = &[
     "/etc/ssh/sshd_config.d/10-svcauth.conf",
     "/etc/svcauth/directory.ldif",
     "/run/svcauth/recorder.state",
+    "/usr/bin/svcauth-shell",
     "/usr/share/authselect/vendor/svcauth",
     "/usr/share/pam-configs/svcauth",
     "/var/lib/svcauth/activation/edited",
