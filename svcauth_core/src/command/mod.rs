@@ -7,11 +7,19 @@
 //! what they name and nothing else. Who is granted the account by several rules may do what any of them allows.
 
 #[cfg(feature = "command")]
+mod admit;
+#[cfg(feature = "command")]
 mod pattern;
 pub mod protocol;
+#[cfg(feature = "command")]
+mod words;
 
 #[cfg(feature = "command")]
+pub use admit::admit;
+#[cfg(feature = "command")]
 pub use pattern::check_regex;
+#[cfg(feature = "command")]
+pub use words::{Syntax, Unplain, Word, split};
 
 use std::string::String;
 use std::vec::Vec;
