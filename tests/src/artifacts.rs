@@ -1,4 +1,4 @@
-//! The built things that the tests install: two modules, the daemon and the command.
+//! The built things that the tests install: two modules, the daemon, the command and the shell.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +19,7 @@ const NSS: &str = "nss/libnss_svcauth.so";
 const PAM: &str = "pam/libpam_svcauth.so";
 const DAEMON: &str = "release/svcauthd";
 const COMMAND: &str = "release/svcauth";
+const SHELL: &str = "shell/svcauth-shell";
 
 /// A first build on two slow cores, with every dependency.
 const PATIENCE: Duration = Duration::from_secs(1500);
@@ -32,7 +33,7 @@ impl Artifacts {
         let compile = Program::with_own_environment("sh").arg(script);
         say("packaging/compile");
         compile.patience(PATIENCE).run()?.expect_ok()?;
-        for file in [NSS, PAM, DAEMON, COMMAND] {
+        for file in [NSS, PAM, DAEMON, COMMAND, SHELL] {
             let path = found.target.join(file);
             require(path.is_file(), || format!("cargo made no {}", path.display()))?;
         }
@@ -57,6 +58,11 @@ impl Artifacts {
     /// `svcauth`
     pub fn command(&self) -> PathBuf {
         self.target.join(COMMAND)
+    }
+
+    /// `svcauth-shell`
+    pub fn shell(&self) -> PathBuf {
+        self.target.join(SHELL)
     }
 
     /// The target folder, to hand the artifacts to another process.

@@ -151,7 +151,8 @@ fn install_products(world: &World) -> Outcome {
     world.copy(built.pam_module(), security.join("pam_svcauth.so"), 0o644)?;
     world.copy(built.nss_module(), libraries.join("libnss_svcauth.so.2"), 0o644)?;
     world.copy(built.daemon(), "/usr/sbin/svcauthd", 0o755)?;
-    world.copy(built.command(), "/usr/bin/svcauth", 0o755)
+    world.copy(built.command(), "/usr/bin/svcauth", 0o755)?;
+    world.copy(built.shell(), "/usr/bin/svcauth-shell", 0o755)
 }
 
 /// Does what systemd-tmpfiles would do with `conf/tmpfiles.conf`.

@@ -59,6 +59,7 @@ fn open_products(artifacts: &Artifacts) -> Outcome<Vec<(PathBuf, File)>> {
         (artifacts.pam_module(), inside.pam_module()),
         (artifacts.daemon(), inside.daemon()),
         (artifacts.command(), inside.command()),
+        (artifacts.shell(), inside.shell()),
     ];
     let open = |(from, to): (PathBuf, PathBuf)| {
         File::open(&from).doing(format!("open {}", from.display())).map(|file| (to, file))

@@ -1,0 +1,164 @@
+//! What happens, from top to bottom.
+
+use std::env;
+use std::ffi::{CString, OsStr, OsString, c_int};
+use std::io::IsTerminal as _;
+use std::os::fd::AsFd as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
+use nix::errno::Errno;
+use nix::sys::prctl::set_dumpable;
+use nix::unistd::getuid;
+use svcauth_core::command::protocol::{Answer, Ask, Told};
+use svcauth_core::command::{Program, SHELL_PATH};
+
+use crate::daemon::Connection;
+use crate::failure::{Failure, say};
+use crate::invocation::Invocation;
+use crate::local::Local;
+use crate::process_sys::{Descriptors, Signals, Words};
+use crate::{FAILED, daemon, environment, invocation, local, parent, process_sys};
+
+/// The whole program. Gives its exit status, or ends by the signal that ended the command.
+#[must_use]
+pub fn run() -> c_int {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        say(&format!("internal error at {place}; nothing more was run"));
+        std::process::exit(c_int::from(FAILED));
+    }));
+    match ask_and_run() {
+        Ok(Told::Killed(signal)) => process_sys::die_of(signal),
+        Ok(Told::Exited(status)) => status,
+        Ok(_) => c_int::from(FAILED),
+        Err(failure) => c_int::from(failure.tell()),
+    }
+}
+
+fn ask_and_run() -> Result<Told, Failure> {
+    // Others of this uid cannot attach to us, and no core of us is written. The command is as it would be without us:
+    // execve(2) makes it so.
+    set_dumpable(false).map_err(broken)?;
+    process_sys::hold_standard_descriptors().map_err(broken)?;
+    let words: Vec<OsString> = env::args_os().collect();
+    let asked = invocation::read(&words, env::var_os("SSH_ORIGINAL_COMMAND"))?;
+    let uid = getuid().as_raw();
+    if let Local::Unmanaged(shell) = local::look(uid) {
+        return Err(become_shell(&shell, &asked));
+    }
+    let question = Ask {
+        line: asked.line.clone(),
+        terminal: std::io::stdin().is_terminal(),
+        can_confine: false,
+        resume: None,
+    };
+    let (connection, answer) = daemon::ask(&question)?;
+    match answer {
+        Answer::Shell { record: true, .. } => {
+            Err(Failure::failed("this session is to be recorded, which is not possible yet"))
+        }
+        Answer::Shell { shell, .. } => run_shell(connection, &shell, &asked),
+        Answer::Program { program, account, home, .. } => run_program(connection, &program, &account, &home),
+        Answer::Refused { message, .. } => Err(Failure::refused(message)),
+        Answer::NotManaged => Err(become_shell(&unmanaged_shell(uid)?, &asked)),
+        Answer::Resumed => Err(Failure::failed("svcauthd answered what was not asked; nothing was run")),
+    }
+}
+
+/// The shell of somebody whom the daemon does not manage: that of `/etc/passwd`, or, for users of another source, the one
+/// that sshd or su has named.
+fn unmanaged_shell(uid: u32) -> Result<String, Failure> {
+    let named = || env::var("SHELL").ok().filter(|shell| shell.starts_with('/') && shell != SHELL_PATH);
+    local::shell_of(uid).or_else(named).ok_or_else(|| {
+        Failure::refused(format!(
+            "uid {uid} has {SHELL_PATH} as its shell, and svcauth does not manage it; nothing was run"
+        ))
+    })
+}
+
+/// Without a parent: nobody wants to know how it ends.
+fn become_shell(shell: &str, asked: &Invocation) -> Failure {
+    match shell_words(shell, asked) {
+        Ok(words) => cannot_start(shell, process_sys::become_program(&words)),
+        Err(failure) => failure,
+    }
+}
+
+fn run_shell(connection: Connection, shell: &str, asked: &Invocation) -> Result<Told, Failure> {
+    let words = shell_words(shell, asked)?;
+    start_and_wait(connection, &words, Descriptors::Inherited)
+}
+
+fn run_program(
+    connection: Connection,
+    program: &Program,
+    account: &str,
+    home: &str,
+) -> Result<Told, Failure> {
+    if program.files.is_some() {
+        return Err(Failure::refused(
+            "this command is to be confined to some files, which is not possible yet",
+        ));
+    }
+    let words = program_words(program, account, home)?;
+    start_and_wait(connection, &words, Descriptors::Closed)
+}
+
+fn start_and_wait(
+    mut connection: Connection,
+    words: &Words,
+    descriptors: Descriptors,
+) -> Result<Told, Failure> {
+    let (came, blocked) = Signals::take().map_err(broken)?;
+    let signals = parent::signals(&blocked).map_err(broken)?;
+    let child = match process_sys::start(words, &came, descriptors, || Ok(())) {
+        Ok(child) => child,
+        Err(errno) => {
+            let _ = connection.tell(&Told::NotStarted(errno as i32));
+            return Err(cannot_start(&words.file.to_string_lossy(), errno));
+        }
+    };
+    // What is not let go of is only noticed by somebody who waits for its end.
+    let _ = process_sys::let_go(&[connection.as_fd(), signals.as_fd()]);
+    let end = parent::wait(child, &signals);
+    let _ = connection.tell(&end);
+    Ok(end)
+}
+
+/// As sshd, su and login start a shell: by its name, with a dash before it when it is to read the profile.
+fn shell_words(shell: &str, asked: &Invocation) -> Result<Words, Failure> {
+    let name = shell.rsplit('/').next().unwrap_or(shell);
+    let name = if asked.login { format!("-{name}") } else { name.to_owned() };
+    let mut words = vec![OsString::from(name)];
+    if let Some(line) = &asked.line {
+        words.extend([OsString::from("-c"), OsString::from_vec(line.clone())]);
+    }
+    to_c(shell, words, environment::untouched(env::vars_os(), shell))
+}
+
+/// Exactly the words that were admitted.
+fn program_words(program: &Program, account: &str, home: &str) -> Result<Words, Failure> {
+    if !program.path.starts_with('/') {
+        return Err(Failure::failed("svcauthd named a program without its whole path; nothing was run"));
+    }
+    let words = std::iter::once(OsString::from(&program.path));
+    let words = words.chain(program.arguments.iter().cloned().map(OsString::from_vec)).collect();
+    to_c(&program.path, words, environment::clean(env::vars_os(), account, home))
+}
+
+fn to_c(file: &str, words: Vec<OsString>, environment: Vec<OsString>) -> Result<Words, Failure> {
+    let c = |text: &OsStr| {
+        CString::new(text.as_bytes())
+            .map_err(|_| Failure::refused("a word with a byte 0 in it can be given to no program"))
+    };
+    let all = |texts: Vec<OsString>| texts.iter().map(|text| c(text)).collect::<Result<Vec<_>, _>>();
+    Ok(Words { file: c(OsStr::new(file))?, words: all(words)?, environment: all(environment)? })
+}
+
+fn cannot_start(file: &str, errno: Errno) -> Failure {
+    Failure::not_started(format!("{file} could not be started: {}", errno.desc()))
+}
+
+fn broken(errno: Errno) -> Failure {
+    Failure::failed(format!("svcauth-shell cannot work here: {}; nothing was run", errno.desc()))
+}
