@@ -23,6 +23,7 @@ fn full(text: impl Fn(&str) -> String) -> Record {
         event: Event::KeyRefused,
         decision: Some(Verdict::Deny),
         reason: text("reason"),
+        mode: text("mode"),
         account: text("account"),
         uid: Some(7001),
         origin: text("origin"),
@@ -97,6 +98,21 @@ fn a_denial_names_its_reason_behind_account_and_origin() {
 }
 
 #[test]
+fn a_refused_command_is_a_refusal_with_a_verb_of_its_own_and_one_that_ran_is_none() {
+    let command = |decision| Record { event: Event::Command, decision, ..Record::default() };
+    for (decision, verb, severity, is_refusal) in [
+        (Some(Verdict::Allow), "command", Severity::Informational, false),
+        (Some(Verdict::Deny), "command_refused", Severity::Notice, true),
+    ] {
+        let record = command(decision);
+        assert_eq!(
+            (record.to_line().as_str(), record.severity(), record.is_refusal()),
+            (verb, severity, is_refusal)
+        );
+    }
+}
+
+#[test]
 fn every_event_has_its_verb_its_severity_and_its_own_message_id() {
     let mut ids = Vec::new();
     for (event, verb, severity) in [
@@ -105,6 +121,7 @@ fn every_event_has_its_verb_its_severity_and_its_own_message_id() {
         (Event::SessionEnd, "end", Severity::Informational),
         (Event::SessionRevoked, "revoked", Severity::Notice),
         (Event::Command, "command", Severity::Informational),
+        (Event::CommandEnd, "command_end", Severity::Informational),
         (Event::KeyRefused, "key_refused proven=no", Severity::Notice),
         (Event::Alarm, "alarm", Severity::Warning),
         (Event::Sync, "sync", Severity::Informational),
@@ -129,7 +146,7 @@ fn every_event_has_its_verb_its_severity_and_its_own_message_id() {
 fn json_has_the_keys_of_the_interface_in_their_order() {
     let json = full(str::to_owned).to_json();
     let mut at = 0;
-    for key in "time event decision reason account uid origin origin_kind on_behalf_of evidence key_fingerprint cert_key_id \
+    for key in "time event decision reason mode account uid origin origin_kind on_behalf_of evidence key_fingerprint cert_key_id \
                 cert_serial cert_ca principal first_evidence role service from tty session chain generation age_seconds host pid \
                 command exit_status duration_seconds count detail proven"
         .split_ascii_whitespace()
@@ -173,9 +190,9 @@ fn a_long_value_is_cut_visibly_and_does_not_push_the_others_out() {
     let line = loud.to_line();
     assert!(line.len() <= LINE_MAX, "{}", line.len());
     let (_, fields) = split_line(&line).unwrap();
-    assert_eq!(fields.len(), 29);
-    assert_eq!(fields[28].0, "detail");
-    assert!(fields[28].1.ends_with(b"...(+99936 bytes)"));
+    assert_eq!(fields.len(), 30);
+    assert_eq!(fields[29].0, "detail");
+    assert!(fields[29].1.ends_with(b"...(+99936 bytes)"));
 }
 
 #[test]
@@ -291,8 +308,9 @@ fn hostile() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
 }
 
-const TEXTS: [(&str, &str); 20] = [
+const TEXTS: [(&str, &str); 21] = [
     ("reason", "reason"),
+    ("mode", "mode"),
     ("account", "account"),
     ("origin", "origin"),
     ("origin_kind", "origin_kind"),
@@ -324,7 +342,7 @@ proptest! {
         assert!(line.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{line:?}");
         assert!(line.len() <= LINE_MAX);
         let (verb, fields) = split_line(&line).unwrap_or_else(|| panic!("{line:?}"));
-        assert_eq!((verb.as_str(), fields.len()), ("key_refused", 29));
+        assert_eq!((verb.as_str(), fields.len()), ("key_refused", 30));
         // A line that had to be shortened shows the beginnings only; that is another test.
         if line.contains("...(+") {
             return Ok(());
@@ -343,7 +361,7 @@ proptest! {
         assert!(!json.chars().any(char::is_control), "{json:?}");
         assert!(!json.contains(['\u{2028}', '\u{2029}', '\u{202e}']));
         let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(parsed.as_object().unwrap().len(), 32);
+        assert_eq!(parsed.as_object().unwrap().len(), 33);
         for (name, _) in TEXTS {
             assert_eq!(parsed[name], format!("{name}{value}"));
         }
@@ -353,7 +371,7 @@ proptest! {
     fn a_journal_datagram_holds_exactly_its_own_fields(value in hostile()) {
         let record = full(|name| format!("{value}{name}"));
         let fields = split_journal(&record.to_journal()).unwrap();
-        assert_eq!(fields.len(), 5 + 32);
+        assert_eq!(fields.len(), 5 + 33);
         let get = |key: &str| {
             let mut found = fields.iter().filter(|(one, _)| one == key);
             let first = found.next().unwrap_or_else(|| panic!("{key}")).1.clone();

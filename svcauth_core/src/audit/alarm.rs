@@ -47,4 +47,5 @@ alarms! {
     RevokedSessionGoesOn "revoked_session_goes_on" "a session would not be opened again, and goes on because on_revoke is log"
     RevokedSessionUnclear "revoked_session_unclear" "a session would not be opened again, and nothing that runs is certainly its own"
     RevokedSessionSurvives "revoked_session_survives" "processes of a session that was ended have outlived SIGKILL"
+    RecordingUnwritable "recording_unwritable" "what a recorded shell shows cannot be written"
 }

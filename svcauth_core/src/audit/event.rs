@@ -14,8 +14,10 @@ pub enum Event {
     SessionEnd,
     /// svcauth ended a session, because its person may no longer use the account.
     SessionRevoked,
-    /// A command was started as an account.
+    /// A command or a shell was asked for in a session of an account, and started or refused.
     Command,
+    /// One of them ended.
+    CommandEnd,
     /// A key was offered and refused. Nothing is proven: anybody can offer anybody's public key.
     KeyRefused,
     /// Something needs an administrator.
@@ -60,6 +62,7 @@ impl Event {
         Self::SessionEnd,
         Self::SessionRevoked,
         Self::Command,
+        Self::CommandEnd,
         Self::KeyRefused,
         Self::Alarm,
         Self::Sync,
@@ -78,6 +81,7 @@ impl Event {
             Self::SessionEnd => "session_end",
             Self::SessionRevoked => "session_revoked",
             Self::Command => "command",
+            Self::CommandEnd => "command_end",
             Self::KeyRefused => "key_refused",
             Self::Alarm => "alarm",
             Self::Sync => "sync",
@@ -97,6 +101,7 @@ impl Event {
             Self::SessionEnd => "14816f07d01b47208280efdf61a5ee97",
             Self::SessionRevoked => "a3bc8677323d47d9b8c07892f5c63e0e",
             Self::Command => "85b97dfd53b7418ca473b8c8755f1462",
+            Self::CommandEnd => "1888bce97c1b47daac7da418ffa25ce3",
             Self::KeyRefused => "7bd636468e6c413880bc190d021c6db6",
             Self::Alarm => "9e5643b950624042b45218c6dc156048",
             Self::Sync => "25e11abc0595485c9ce6a7de8c5c1a3d",

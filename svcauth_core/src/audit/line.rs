@@ -17,11 +17,12 @@ const CAPS: [usize; 3] = [VALUE_MAX, 256, 64];
 
 /// The keys in the order of the line, with their names there. Who and why come first, as an administrator reads; `time`
 /// is syslog's, and `event` and `decision` are the verb.
-const KEYS: [(&str, &str); 29] = [
+const KEYS: [(&str, &str); 30] = [
     ("account", "account"),
     ("origin", "origin"),
     ("on_behalf_of", "on_behalf_of"),
     ("reason", "reason"),
+    ("mode", "mode"),
     ("evidence", "evidence"),
     ("first_evidence", "first_evidence"),
     ("key_fingerprint", "key"),

@@ -38,6 +38,8 @@ pub struct Record {
     pub decision: Option<Verdict>,
     /// The code of the reason, such as `not_in_role`.
     pub reason: Option<String>,
+    /// `learn` where a rule is still learning: what it does not allow ran, and `reason` says why it would be refused.
+    pub mode: Option<String>,
     /// The account that was asked for.
     pub account: Option<String>,
     /// Its uid.
@@ -84,7 +86,7 @@ pub struct Record {
     pub host: Option<String>,
     /// The process the record is about.
     pub pid: Option<u32>,
-    /// The command.
+    /// The command, as it was asked for; none: a shell.
     pub command: Option<String>,
     /// How the command or session ended.
     pub exit_status: Option<i32>,
@@ -122,7 +124,8 @@ impl Record {
     pub const fn is_refusal(&self) -> bool {
         matches!(
             (self.event, self.decision),
-            (Event::Decision | Event::Credential, Some(Verdict::Deny)) | (Event::KeyRefused, _)
+            (Event::Decision | Event::Command | Event::Credential, Some(Verdict::Deny))
+                | (Event::KeyRefused, _)
         )
     }
 
@@ -131,6 +134,7 @@ impl Record {
     pub const fn verb(&self) -> &'static str {
         match (self.event, self.decision) {
             (Event::Decision, Some(verdict)) => verdict.as_str(),
+            (Event::Command, Some(Verdict::Deny)) => "command_refused",
             (Event::SessionStart, _) => "start",
             (Event::SessionEnd, _) => "end",
             (Event::SessionRevoked, _) => "revoked",
@@ -152,9 +156,10 @@ impl Record {
         short
     }
 
-    fn texts_mut(&mut self) -> [Option<&mut String>; 20] {
+    fn texts_mut(&mut self) -> [Option<&mut String>; 21] {
         [
             self.reason.as_mut(),
+            self.mode.as_mut(),
             self.account.as_mut(),
             self.origin.as_mut(),
             self.origin_kind.as_mut(),
@@ -193,10 +198,11 @@ impl Record {
             .collect()
     }
 
-    fn who_fields(&self) -> [Field<'_>; 13] {
+    fn who_fields(&self) -> [Field<'_>; 14] {
         let serial = self.cert_serial.map(|serial| Value::Text(Cow::Owned(serial.to_string())));
         [
             ("reason", text(&self.reason)),
+            ("mode", text(&self.mode)),
             ("account", text(&self.account)),
             ("uid", number(self.uid)),
             ("origin", text(&self.origin)),

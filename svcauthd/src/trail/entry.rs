@@ -25,6 +25,8 @@ pub struct Entry {
     pub decision: Option<String>,
     /// The code of the reason.
     pub reason: Option<String>,
+    /// `learn` where a rule is still learning.
+    pub mode: Option<String>,
     /// The account.
     pub account: Option<String>,
     /// Its uid.
@@ -89,6 +91,7 @@ impl Entry {
     pub fn verb(&self) -> &str {
         match (self.event.as_str(), &self.decision) {
             ("decision", Some(decision)) => decision,
+            ("command", Some(decision)) if decision == "deny" => "command_refused",
             ("session_start", _) => "start",
             ("session_end", _) => "end",
             ("session_revoked", _) => "revoked",

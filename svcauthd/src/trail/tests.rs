@@ -72,6 +72,7 @@ pub(crate) fn full_record() -> Record {
         event: Event::KeyRefused,
         decision: Some(Verdict::Deny),
         reason: text("not_in_role"),
+        mode: text("learn"),
         account: text("deployer"),
         uid: Some(7001),
         origin: text("alice"),

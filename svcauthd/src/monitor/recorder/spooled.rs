@@ -47,7 +47,7 @@ impl Keys<'_> {
     fn is_refusal(&self) -> bool {
         match &*self.event {
             "key_refused" => true,
-            "decision" | "credential" => self.decision.as_deref() == Some("deny"),
+            "decision" | "command" | "credential" => self.decision.as_deref() == Some("deny"),
             _ => false,
         }
     }
