@@ -20,6 +20,10 @@ pub const LOCAL_ACCOUNTS: &str = "/var/lib/svcauth/local_accounts";
 pub const ROLES: &str = "/var/lib/svcauth/roles";
 /// The daemon's socket; mode 0666, the peer's credentials decide.
 pub const SOCKET: &str = "/run/svcauth/svcauthd.sock";
+/// Where svcauth-shell asks before it runs anything; mode 0666, the peer's credentials decide.
+pub const COMMAND_SOCKET: &str = "/run/svcauth/command.sock";
+/// What interactive shells have shown, one file each; mode 0700.
+pub const RECORDINGS_DIR: &str = "/var/log/svcauth/recordings";
 /// One file per session; mode 0700.
 pub const SESSIONS_DIR: &str = "/run/svcauth/sessions";
 /// What the daemon has said about which session that it ends; mode 0600.

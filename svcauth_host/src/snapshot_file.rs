@@ -76,6 +76,35 @@ pub fn open_accounts() -> Result<Snapshot<SnapshotFile>, SnapshotError> {
     Ok(Snapshot::open(SnapshotFile(file), len, FileKind::Accounts)?)
 }
 
+/// An account as `accounts.snap` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Its name.
+    pub name: String,
+    /// Its home directory.
+    pub home: String,
+    /// Its login shell.
+    pub shell: String,
+}
+
+/// The account that `accounts.snap` shows for a uid.
+///
+/// # Errors
+/// [`SnapshotError`].
+pub fn shown_by_uid(uid: u32) -> Result<Option<Shown>, SnapshotError> {
+    let snapshot = open_accounts()?;
+    for place in snapshot.find(Table::PasswdById, &uid.to_le_bytes())? {
+        let mut record = vec![0; (place.len as usize).min(1 << 20)];
+        let entry = PasswdEntry::parse(snapshot.read(place, RecordKind::Passwd, &mut record)?)?;
+        if entry.uid.get() == uid {
+            let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+            let (name, home, shell) = (text(entry.name), text(entry.home), text(entry.shell));
+            return Ok(Some(Shown { name, home, shell }));
+        }
+    }
+    Ok(None)
+}
+
 /// Whether `accounts.snap` shows an account of this name; a file that cannot be used shows none.
 #[must_use]
 pub fn is_shown(account: &str) -> bool {

@@ -69,6 +69,21 @@ impl Processes {
         pids.iter().filter(is_wanted).filter_map(|pid| Place::of(&proc, *pid)?.see(*pid, None)).collect()
     }
 
+    /// The process with this pid and those it descends from, and no other: a look that costs the same however many processes
+    /// the host has.
+    #[must_use]
+    pub fn above(pid: u32) -> Self {
+        let Ok(proc) = File::open(PROC) else { return Self::default() };
+        let mut found = Self::default();
+        let mut next = pid;
+        while next != 0 && found.0.len() < ANCESTORS_MAX && !found.0.contains_key(&next) {
+            let Some(seen) = Place::of(&proc, next).and_then(|place| place.see(next, None)) else { break };
+            next = seen.parent;
+            found.0.insert(seen.process.pid, seen);
+        }
+        found
+    }
+
     /// Looks at these processes, and calls `visit` while each of them is at hand.
     pub fn visit<T>(pids: &[u32], mut visit: impl FnMut(Seen, &Place) -> T) -> Vec<T> {
         let Ok(proc) = File::open(PROC) else { return Vec::new() };
@@ -217,6 +232,22 @@ mod tests {
         assert!(seen.has_uid(nix::unistd::geteuid().as_raw()));
         assert_eq!(processes.ancestry(seen).nth(1).map(|parent| parent.process.pid), Some(seen.parent));
         assert!(Processes::look(|_| false).iter().next().is_none());
+    }
+
+    #[test]
+    fn a_process_is_seen_with_those_it_descends_from_and_with_no_other() {
+        let (own, parent) = (std::process::id(), std::os::unix::process::parent_id());
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let seen = Processes::above(own);
+        let ancestry: Vec<u32> =
+            seen.ancestry(seen.get(own).unwrap()).map(|one| one.process.pid).take(2).collect();
+        assert_eq!(ancestry, [own, parent]);
+        assert!(seen.get(child.id()).is_none(), "a child is none it descends from");
+        let below = Processes::above(child.id());
+        assert_eq!(below.get(child.id()).map(|one| one.parent), Some(own));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(Processes::above(child.id()).iter().next().is_none(), "it is gone");
     }
 
     #[test]
