@@ -18,13 +18,20 @@ pub const WORKER_MAX: u32 = 16 << 20;
 /// # Errors
 /// As [`Write::write_all`]; `InvalidInput` when the value does not fit into `max` bytes.
 pub fn write<T: Serialize>(to: &mut impl Write, value: &T, max: u32) -> io::Result<()> {
-    let body = serde_json::to_vec(value).map_err(io::Error::other)?;
+    write_bytes(to, &serde_json::to_vec(value).map_err(io::Error::other)?, max)
+}
+
+/// Writes one frame that holds these bytes, whatever they mean.
+///
+/// # Errors
+/// As [`Write::write_all`]; `InvalidInput` when there are more than `max` of them.
+pub fn write_bytes(to: &mut impl Write, body: &[u8], max: u32) -> io::Result<()> {
     let len = u32::try_from(body.len()).ok().filter(|len| *len <= max);
     let len = len.ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidInput, "the message is longer than a frame may be")
     })?;
     to.write_all(&len.to_le_bytes())?;
-    to.write_all(&body)?;
+    to.write_all(body)?;
     to.flush()
 }
 
@@ -33,6 +40,15 @@ pub fn write<T: Serialize>(to: &mut impl Write, value: &T, max: u32) -> io::Resu
 /// # Errors
 /// As [`Read::read_exact`]; `InvalidData` for a frame longer than `max` bytes or without the JSON expected.
 pub fn read<T: DeserializeOwned>(from: &mut impl Read, max: u32) -> io::Result<Option<T>> {
+    let Some(body) = read_bytes(from, max)? else { return Ok(None) };
+    serde_json::from_slice(&body).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Reads the bytes of one frame; `None` when the peer closed the stream between two frames.
+///
+/// # Errors
+/// As [`Read::read_exact`]; `InvalidData` for a frame longer than `max` bytes.
+pub fn read_bytes(from: &mut impl Read, max: u32) -> io::Result<Option<Vec<u8>>> {
     let mut len = [0; 4];
     let (first, rest) = len.split_at_mut(1);
     if from.read(first)? == 0 {
@@ -51,7 +67,7 @@ pub fn read<T: DeserializeOwned>(from: &mut impl Read, max: u32) -> io::Result<O
     if from.take(u64::from(len)).read_to_end(&mut body)? < len as usize {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    serde_json::from_slice(&body).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    Ok(Some(body))
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ struct Numbers {
     changes: Durations,
     failures: BTreeMap<FailureKind, u64>,
     revoked: BTreeMap<Reason, u64>,
+    commands: BTreeMap<(bool, Option<Reason>), u64>,
     traffic: Traffic,
     fetch: Duration,
     publish: Duration,
@@ -115,6 +116,11 @@ impl Metrics {
         self.note(|numbers| *numbers.revoked.entry(reason).or_default() += 1);
     }
 
+    /// A command or a shell was asked for; `reason`: why it was refused, or would have been but for a learning rule.
+    pub(super) fn command(&self, is_allowed: bool, reason: Option<Reason>) {
+        self.note(|numbers| *numbers.commands.entry((is_allowed, reason)).or_default() += 1);
+    }
+
     /// The worker has asked the directory that much.
     pub(super) fn asked(&self, traffic: Traffic) {
         self.note(|numbers| {
@@ -179,6 +185,7 @@ fn text(facts: &Facts<'_>) -> String {
     about_refreshes(&mut to, &facts.numbers);
     about_decisions(&mut to, facts.decisions);
     about_sessions(&mut to, &facts.numbers);
+    about_commands(&mut to, &facts.numbers);
     to.into_text()
 }
 
@@ -275,6 +282,15 @@ fn about_sessions(to: &mut Exposition, numbers: &Numbers) {
     let mut all = to.metric("svcauth_sessions_revoked_total", Type::Counter, help);
     for (reason, count) in &numbers.revoked {
         all.sample(&[("reason", reason.code())], count);
+    }
+}
+
+fn about_commands(to: &mut Exposition, numbers: &Numbers) {
+    let help = "Commands and shells that svcauth-shell asked for; a reason beside allow: a learning rule let it run.";
+    let mut all = to.metric("svcauth_commands_total", Type::Counter, help);
+    for ((is_allowed, reason), count) in &numbers.commands {
+        let decision = if *is_allowed { "allow" } else { "deny" };
+        all.sample(&[("decision", decision), ("reason", reason.map_or("", Reason::code))], count);
     }
 }
 

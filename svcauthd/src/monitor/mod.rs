@@ -5,6 +5,7 @@
 
 mod alarms;
 mod board;
+mod commands;
 mod deeds;
 mod exposition;
 mod intake;

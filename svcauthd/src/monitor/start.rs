@@ -16,6 +16,7 @@ use svcauth_host::paths;
 
 use super::alarms::Alarms;
 use super::board::Board;
+use super::commands::Commands;
 use super::log::{Level, Log};
 use super::metrics::Metrics;
 use super::mirror::Mirror;
@@ -95,11 +96,14 @@ pub fn run() -> Result<(), StartError> {
     board.configured(&loaded.config);
     let listener =
         Server::bind(Path::new(paths::SOCKET)).map_err(|error| StartError::System(paths::SOCKET, error))?;
+    let asked = Server::bind(Path::new(paths::COMMAND_SOCKET))
+        .map_err(|error| StartError::System(paths::COMMAND_SOCKET, error))?;
     let (server, own) =
         (Server { board: board.clone(), events: events.clone(), keys_uid: user.uid }, events.clone());
     let beside = Beside::start(&loaded, run_dir, &dir, &board)?;
     let last_words = beside.recorder.clone();
     std::thread::spawn(move || server.run(&listener));
+    Commands::start(asked, beside.metrics.clone());
     std::thread::spawn(move || handle_signals(&signals, &events, &last_words));
     let publisher = Publisher::new(dir, Gid::from_raw(user.gid));
     Monitor::new(loaded, Supervisor::new(user), publisher, board, own, beside).start(&inbox);
@@ -193,6 +197,7 @@ fn handle_signals(signals: &SigSet, events: &Sender<Event>, recorder: &Recorder)
         let _ = sd_notify::notify(false, &[NotifyState::Stopping]);
         recorder.finish(LAST_RECORDS);
         let _ = std::fs::remove_file(paths::SOCKET);
+        let _ = std::fs::remove_file(paths::COMMAND_SOCKET);
         std::process::exit(0);
     }
 }
