@@ -1,11 +1,14 @@
 //! What the limits of all granting rules come to for one wish.
 //!
-//! Of all that fits, the least limiting runs: the whole line by the account's own shell, then a program by its words. Nobody
-//! gains by that what they could not have had anyway, and a client that works unlimited works the same.
+//! Of all that fits, the least limiting runs: the whole line by the account's own shell, then a program by its words, then a
+//! transfer within the paths of all rules of its kind. Nobody gains by that what they could not have had anyway, and a client
+//! that works unlimited works the same.
 
 use std::format;
 use std::string::{String, ToString as _};
+use std::vec::Vec;
 
+use super::transfer;
 use super::words::{Word, split};
 use super::{CommandRule, Limits, Mode, Plan, Program, Refusal, Ruling, Wish, WordPattern};
 use crate::policy::Reason;
@@ -54,7 +57,12 @@ fn command(limits: &[&Limits], line: &[u8]) -> Result<Plan, Refusal> {
             Err(_) => {}
         }
     }
-    Err(refuse(closest.detail))
+    match transfer::admit(limits, &words) {
+        Some(Ok(program)) => Ok(Plan::Program(program)),
+        // A rule that has the program says more about it than one of another kind.
+        Some(Err(detail)) if closest.depth == 0 => Err(refuse(detail)),
+        _ => Err(refuse(closest.detail)),
+    }
 }
 
 fn refuse(detail: String) -> Refusal {
@@ -103,7 +111,7 @@ fn hold(patterns: &[WordPattern], words: &[Word]) -> Result<Program, Miss> {
     match open.next() {
         None | Some(WordPattern::Rest) => {
             let arguments = words.iter().map(|word| word.bytes.clone()).collect();
-            Ok(Program { path: path.clone(), arguments, files: None })
+            Ok(Program { path: path.clone(), arguments, environment: Vec::new(), files: None })
         }
         Some(pattern) => {
             let place = words.len() + 1;
@@ -138,7 +146,7 @@ mod tests {
 
     fn runs(limits: &[&Limits], line: &str) -> Result<(String, Vec<String>), String> {
         match admit(limits, Wish::Line(line.as_bytes())) {
-            Ruling::Run(Plan::Program(Program { path, arguments, files: None })) => {
+            Ruling::Run(Plan::Program(Program { path, arguments, files: None, .. })) => {
                 Ok((path, arguments.into_iter().map(|word| String::from_utf8(word).unwrap()).collect()))
             }
             Ruling::Refuse(refusal) if refusal.reason == Reason::CommandNotAllowed => Err(refusal.detail),

@@ -9,8 +9,18 @@
 #[cfg(feature = "command")]
 mod admit;
 #[cfg(feature = "command")]
+mod git;
+#[cfg(feature = "command")]
 mod pattern;
 pub mod protocol;
+#[cfg(feature = "command")]
+mod rsync;
+#[cfg(feature = "command")]
+mod scp;
+#[cfg(feature = "command")]
+mod sftp;
+#[cfg(feature = "command")]
+mod transfer;
 #[cfg(feature = "command")]
 mod words;
 
@@ -26,6 +36,15 @@ use std::vec::Vec;
 
 /// The login shell of accounts that a rule limits, and the forced command of sshd.
 pub const SHELL_PATH: &str = "/usr/bin/svcauth-shell";
+
+/// Where distributions keep sftp-server(8): the first that exists is what runs, whichever of them was asked for.
+pub const SFTP_SERVERS: [&str; 5] = [
+    "/usr/lib/openssh/sftp-server",
+    "/usr/libexec/openssh/sftp-server",
+    "/usr/lib/ssh/sftp-server",
+    "/usr/libexec/sftp-server",
+    "/usr/lib/sftp-server",
+];
 
 /// What an access rule allows those whom it grants an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -178,10 +197,12 @@ pub enum Plan {
 /// A program and all that it gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// Its absolute path; also the first word that it sees.
+    /// Its absolute path; also the first word that it sees. One of [`SFTP_SERVERS`] stands for all of them.
     pub path: String,
     /// The other words: exactly what the rule admitted.
     pub arguments: Vec<Vec<u8>>,
+    /// Variables that it gets whatever else its environment is: they close ways to other programs.
+    pub environment: Vec<(String, String)>,
     /// The files that it may touch; `None`: as the account may.
     pub files: Option<Files>,
 }

@@ -133,6 +133,10 @@ impl Answer {
                 out.u8(2);
                 out.text(&program.path);
                 out.list(&program.arguments, |out, word| out.bytes(word));
+                out.list(&program.environment, |out, (name, value)| {
+                    out.text(name);
+                    out.text(value);
+                });
                 out.option(program.files.as_ref(), write_files);
                 out.text(account);
                 out.text(home);
@@ -161,6 +165,7 @@ impl Answer {
                 program: Program {
                     path: from.text()?,
                     arguments: from.list(|from| from.bytes().map(<[u8]>::to_vec))?,
+                    environment: from.list(|from| Ok((from.text()?, from.text()?)))?,
                     files: from.option(read_files)?,
                 },
                 account: from.text()?,
@@ -254,18 +259,18 @@ mod tests {
             can_confine: true,
             resume: Some("a-1".to_string()),
         };
-        let plain = Ask { line: None, terminal: false, can_confine: false, resume: None };
-        for ask in [ask, plain] {
+        for ask in [Ask { line: None, terminal: false, resume: None, ..ask.clone() }, ask] {
             let message = ask.encode();
             assert_eq!(Ask::decode(&message), Ok(ask));
             assert!((0..message.len()).all(|len| Ask::decode(&message[..len]).is_err()));
         }
-        let program = Program {
-            path: "/bin/ls".to_string(),
-            arguments: vec![b"\xff".to_vec(), Vec::new()],
-            files: Some(Files { access: Access::Write, paths: vec!["/srv".to_string()] }),
-        };
         let text = |text: &str| text.to_string();
+        let program = Program {
+            path: text("/bin/ls"),
+            arguments: vec![b"\xff".to_vec(), Vec::new()],
+            environment: vec![(text("A"), text("b=c"))],
+            files: Some(Files { access: Access::Write, paths: vec![text("/srv")] }),
+        };
         for answer in [
             Answer::Shell { shell: text("/bin/bash"), id: text("x"), record: true },
             Answer::Program { program, account: text("deployer"), home: text("/home"), id: text("x") },
