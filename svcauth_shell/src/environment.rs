@@ -94,6 +94,16 @@ pub(crate) fn clean(
         .collect()
 }
 
+/// What a program must have, whatever it would have had otherwise.
+pub(crate) fn with(mut environment: Vec<OsString>, fixed: &[(String, String)]) -> Vec<OsString> {
+    for (name, value) in fixed {
+        let own = [name.as_bytes(), b"="].concat();
+        environment.retain(|pair| !pair.as_bytes().starts_with(&own));
+        environment.push(pair(OsStr::new(name), OsStr::new(value)));
+    }
+    environment
+}
+
 fn is_kept(name: &OsStr, value: &OsStr) -> bool {
     KEPT.iter().any(|(kept, check)| name == OsStr::new(kept) && check(value.as_bytes()))
 }
@@ -110,4 +120,18 @@ pub(crate) fn untouched(came: impl Iterator<Item = (OsString, OsString)>, shell:
 
 fn pair(name: &OsStr, value: &OsStr) -> OsString {
     OsString::from_vec([name.as_bytes(), b"=", value.as_bytes()].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with;
+    use std::ffi::OsString;
+
+    #[test]
+    fn what_a_program_must_have_takes_the_place_of_what_it_would_have_had() {
+        let environment = ["HOME=/home/x", "HOMELY=1"].map(OsString::from).to_vec();
+        let fixed = [("HOME".to_owned(), "/dev/null".to_owned()), ("A".to_owned(), "b".to_owned())];
+        let expected = ["HOMELY=1", "HOME=/dev/null", "A=b"].map(OsString::from);
+        assert_eq!(with(environment, &fixed), expected);
+    }
 }

@@ -5,12 +5,13 @@ use std::ffi::{CString, OsStr, OsString, c_int};
 use std::io::IsTerminal as _;
 use std::os::fd::AsFd as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::prctl::set_dumpable;
 use nix::unistd::getuid;
 use svcauth_core::command::protocol::{Answer, Ask, Told};
-use svcauth_core::command::{Program, SHELL_PATH};
+use svcauth_core::command::{Program, SFTP_SERVERS, SHELL_PATH};
 
 use crate::daemon::Connection;
 use crate::failure::{Failure, say};
@@ -141,9 +142,19 @@ fn program_words(program: &Program, account: &str, home: &str) -> Result<Words, 
     if !program.path.starts_with('/') {
         return Err(Failure::failed("svcauthd named a program without its whole path; nothing was run"));
     }
-    let words = std::iter::once(OsString::from(&program.path));
+    let path = of_this_host(&program.path);
+    let words = std::iter::once(OsString::from(path));
     let words = words.chain(program.arguments.iter().cloned().map(OsString::from_vec)).collect();
-    to_c(&program.path, words, environment::clean(env::vars_os(), account, home))
+    let environment = environment::clean(env::vars_os(), account, home);
+    to_c(path, words, environment::with(environment, &program.environment))
+}
+
+/// Distributions keep sftp-server(8) in different places, and any of them stands for the one that is here.
+fn of_this_host(path: &str) -> &str {
+    if !SFTP_SERVERS.contains(&path) {
+        return path;
+    }
+    SFTP_SERVERS.into_iter().find(|path| Path::new(path).is_file()).unwrap_or(path)
 }
 
 fn to_c(file: &str, words: Vec<OsString>, environment: Vec<OsString>) -> Result<Words, Failure> {
