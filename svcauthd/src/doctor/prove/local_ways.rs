@@ -103,7 +103,9 @@ fn edit(by: Option<&Player>, target: &Player) -> Done<Tried> {
 /// Logs in at a terminal as somebody whom login(1) is told to believe.
 pub(super) fn login(target: &Player) -> Done<Tried> {
     let mark = Mark::new();
-    let line = format!("login -f {}", target.name);
+    // login leads the session, as after getty. Below a shell that leads it, util-linux's goes into a group of its own, behind the
+    // one that has the terminal, and the kernel stops it at its first tcsetattr(3) (SIGTTOU).
+    let line = format!("exec login -f {}", target.name);
     let shell = Program::new(&["script", "-q", "-e", "-c", &line, "/dev/null"]);
     let ended = shell.typing(&format!("{}; exit", mark.command())).run()?;
     Ok(Tried { worked: mark.is_of(target.uid), said: ended.said })
