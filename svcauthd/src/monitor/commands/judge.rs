@@ -178,7 +178,12 @@ mod tests {
         let rules = || vec![rule(0, Some(words(&["/usr/bin/uptime"]))), rule(1, None)];
         let people = [person("bob", &[0]), person("dan", &[1]), person("eve", &[0, 1])];
         let judge = |name: &str, line: &str| judged(rules(), &people, &by(name), &ask(Some(line)), 1);
-        let program = Program { path: "/usr/bin/uptime".to_owned(), arguments: Vec::new(), files: None };
+        let program = Program {
+            path: "/usr/bin/uptime".to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            files: None,
+        };
         let uptime = judge("bob", "uptime");
         assert_eq!(uptime.ruled, Ruled::Run(Plan::Program(program)));
         assert_eq!(uptime.roles, ["application"]);
@@ -232,6 +237,7 @@ mod tests {
             super::needs_confinement(&Plan::Program(Program {
                 path: "/usr/lib/openssh/sftp-server".to_owned(),
                 arguments: Vec::new(),
+                environment: Vec::new(),
                 files: Some(files),
             }))
         };
