@@ -1,5 +1,7 @@
 //! One question from its arrival to its answer: identify, decide, record, and only then answer.
 
+use std::path::Path;
+
 use svcauth_core::audit::{Event, Record};
 use svcauth_core::command::Plan;
 use svcauth_core::command::protocol::{Answer, Ask};
@@ -7,15 +9,18 @@ use svcauth_core::policy::{AuditMode, Reason};
 use svcauth_host::audit::{self, NotTaken};
 use svcauth_host::clock::Clock;
 use svcauth_host::host_names::host_names;
+use svcauth_host::paths;
 use svcauth_host::sessions::{Registry, Session, SessionOrigin};
 
-use super::super::metrics::Metrics;
+use super::cast::{Header, Origin};
 use super::judge::{Bench, Judged, Ruled, unlimited};
-use super::now_micros;
 use super::peer::{Peer, Unknown};
 use super::record;
+use super::recording::{ASSUMED, Folder, since_boot};
 use super::running::Running;
+use super::tape::Tape;
 use super::target::{self, Managed, Target, Unusable};
+use super::{Commands, now_micros};
 
 /// What a question came to.
 pub(super) enum Opened {
@@ -27,9 +32,10 @@ pub(super) enum Opened {
 
 /// One question.
 pub(super) struct Case<'a> {
-    peer: &'a Peer,
-    ask: Ask,
-    clock: Clock,
+    pub(super) room: &'a Commands,
+    pub(super) peer: &'a Peer,
+    pub(super) ask: Ask,
+    pub(super) clock: Clock,
     hosts: Vec<String>,
 }
 
@@ -46,21 +52,24 @@ struct Known {
 }
 
 impl<'a> Case<'a> {
-    pub(super) fn of(peer: &'a Peer, ask: Ask) -> Self {
-        Self { peer, ask, clock: Clock::now(), hosts: host_names() }
+    pub(super) fn of(room: &'a Commands, peer: &'a Peer, ask: Ask) -> Self {
+        Self { room, peer, ask, clock: Clock::now(), hosts: host_names() }
     }
 
     /// Decides, records and answers, in this order: nothing runs without a trace.
-    pub(super) fn open(self, metrics: &Metrics) -> Opened {
+    pub(super) fn open(self) -> Opened {
+        if let Some(id) = self.ask.resume.clone() {
+            return self.resume(&id);
+        }
         let known = match target::of(self.peer.uid, &self.clock) {
             Target::NotManaged => return Opened::Over(Answer::NotManaged),
             Target::Managed(managed) => self.by_policy(&managed),
             Target::Unusable(unusable) => self.without_snapshot(unusable),
         };
-        self.answer(known, metrics)
+        self.answer(known)
     }
 
-    fn session(&self, account: Option<&str>) -> Result<Session, Unknown> {
+    pub(super) fn session(&self, account: Option<&str>) -> Result<Session, Unknown> {
         let broken = |what: String| (Reason::InternalError, what);
         let boot_id =
             self.clock.boot_id.as_deref().ok_or_else(|| broken("/proc is not mounted".to_owned()))?;
@@ -117,7 +126,7 @@ impl<'a> Case<'a> {
     }
 
     /// What is known of the request whatever comes of it.
-    fn record(&self, account: &str, session: Option<&Session>) -> Record {
+    pub(super) fn record(&self, account: &str, session: Option<&Session>) -> Record {
         let about = session.map_or_else(Record::default, |session| session.record(Event::Command));
         Record {
             event: Event::Command,
@@ -130,37 +139,87 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn answer(self, mut known: Known, metrics: &Metrics) -> Opened {
+    fn answer(self, mut known: Known) -> Opened {
+        let begun = self.begin(&mut known);
         record::add(&mut known.record, &self.ask, known.session.as_ref(), &known.judged);
         let (plan, learned) = match &known.judged.ruled {
             Ruled::Refuse(reason, detail) => {
                 let (reason, detail) = (*reason, detail.clone());
-                return self.refuse(&known, reason, detail.as_deref(), metrics);
+                return self.refuse(&known, reason, detail.as_deref());
             }
             Ruled::Run(plan) => (plan.clone(), None),
             Ruled::Learn(plan, refusal) => (plan.clone(), Some(refusal.reason)),
         };
+        let (id, tape) = begun.map_or_else(|| (self.unrecorded(&known), None), |(id, tape)| (id, Some(tape)));
+        if tape.is_some() {
+            record::add_recording(&mut known.record, &id);
+        }
         if let Err(why) = deliver(&known.record, known.needs_audit) {
+            if let Some(tape) = tape {
+                tape.discard(&id);
+            }
             known.judged.ruled = Ruled::Refuse(Reason::AuditUnavailable, Some(why.to_string()));
             record::add(&mut known.record, &self.ask, known.session.as_ref(), &known.judged);
-            return self.refuse(&known, Reason::AuditUnavailable, None, metrics);
+            return self.refuse(&known, Reason::AuditUnavailable, None);
         }
-        metrics.command(true, learned);
-        let id = self.id(&known);
-        let running = Running::new(known.record, &self.clock);
-        Opened::Running(answer(plan, id, known.account, known.shell, known.home), Box::new(running))
+        self.room.metrics.command(true, learned);
+        let running = Running::new(known.record, self.clock.boottime, tape);
+        let (account, home) = (known.account, known.home);
+        let answer = match plan {
+            Plan::Program(program) => Answer::Program { program, account, home, id },
+            Plan::Line => Answer::Shell { shell: known.shell, id, record: false },
+            Plan::Shell { record } => Answer::Shell { shell: known.shell, id, record },
+        };
+        Opened::Running(answer, Box::new(running))
     }
 
-    /// What the shell resumes with: the session and the process, which both must fit.
-    fn id(&self, known: &Known) -> String {
+    /// Begins the recording, if there is to be one: its name and what writes it. When that fails, the shell is refused, or goes
+    /// on without.
+    fn begin(&self, known: &mut Known) -> Option<(String, Tape)> {
+        let session = known.session.as_ref()?;
+        let (Ruled::Run(plan) | Ruled::Learn(plan, _)) = &mut known.judged.ruled else { return None };
+        let Plan::Shell { record: record @ true } = plan else { return None };
+        let header = Header {
+            size: ASSUMED,
+            timestamp: self.clock.wall,
+            title: format!("{} as {}", session.origin.name(), known.account),
+            shell: known.shell.clone(),
+            origin: Origin {
+                session: session.id.clone(),
+                account: known.account.clone(),
+                origin: session.origin.name().to_owned(),
+                pid: self.peer.process.pid,
+                process_start: self.peer.process.start,
+                began: since_boot(),
+            },
+        };
+        match Folder::open(Path::new(paths::RECORDINGS_DIR)).and_then(|folder| folder.create(header)) {
+            Ok((recording, number)) => {
+                let tape = Tape::new(recording, known.needs_audit, self.room.trouble.clone());
+                Some((format!("{}-{number}", session.id), tape))
+            }
+            Err(error) => {
+                self.room.trouble.raise(&error);
+                *record = false;
+                if known.needs_audit {
+                    let why = format!("what the shell shows cannot be recorded: {error}");
+                    known.judged.ruled = Ruled::Refuse(Reason::AuditUnavailable, Some(why));
+                }
+                None
+            }
+        }
+    }
+
+    /// What the shell resumes with where nothing is recorded: the session and the process, which both must fit.
+    fn unrecorded(&self, known: &Known) -> String {
         let session = known.session.as_ref().map_or("-", |session| session.id.as_str());
-        format!("{session}-{}", self.peer.process.pid)
+        format!("{session}-p{}", self.peer.process.pid)
     }
 
-    fn refuse(&self, known: &Known, reason: Reason, detail: Option<&str>, metrics: &Metrics) -> Opened {
+    fn refuse(&self, known: &Known, reason: Reason, detail: Option<&str>) -> Opened {
         // It stays refused when nobody takes the record.
         let _ = audit::write(&known.record);
-        metrics.command(false, Some(reason));
+        self.room.metrics.command(false, Some(reason));
         Opened::Over(Answer::Refused {
             reason: reason.code().to_owned(),
             message: record::message(&self.ask, &known.account, reason, detail),
@@ -180,12 +239,4 @@ fn deliver(record: &Record, needs_audit: bool) -> Result<(), NotTaken> {
     // Whatever it is about happens, whoever takes the record.
     let _ = audit::write(record);
     Ok(())
-}
-
-fn answer(plan: Plan, id: String, account: String, shell: String, home: String) -> Answer {
-    match plan {
-        Plan::Shell { record } => Answer::Shell { shell, id, record },
-        Plan::Line => Answer::Shell { shell, id, record: false },
-        Plan::Program(program) => Answer::Program { program, account, home, id },
-    }
 }

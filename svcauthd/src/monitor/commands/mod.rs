@@ -5,13 +5,17 @@
 //! Never here: running anything.
 
 mod case;
+mod cast;
 #[cfg(test)]
 mod fixture;
 mod judge;
 mod peer;
 mod places;
 mod record;
+mod recording;
+mod resume;
 mod running;
+mod tape;
 mod target;
 
 use std::io;
@@ -24,6 +28,7 @@ use svcauth_core::command::protocol::{Answer, Ask, MESSAGE_MAX};
 use self::case::{Case, Opened};
 use self::peer::Peer;
 use self::places::{Place, Places};
+use self::tape::Trouble;
 use super::intake::Intake;
 use super::metrics::Metrics;
 use crate::frame;
@@ -37,12 +42,13 @@ const STACK: usize = 512 << 10;
 pub(super) struct Commands {
     places: Places,
     metrics: Metrics,
+    trouble: Trouble,
 }
 
 impl Commands {
     /// Starts the thread that accepts; it ends with the daemon.
     pub(super) fn start(listener: UnixListener, metrics: Metrics) {
-        let room = Arc::new(Self { places: Places::default(), metrics });
+        let room = Arc::new(Self { places: Places::default(), metrics, trouble: Trouble::default() });
         std::thread::spawn(move || room.serve(&listener));
     }
 
@@ -73,7 +79,7 @@ impl Commands {
         if !peer.is_there() {
             return Ok(());
         }
-        let opened = Case::of(peer, ask).open(&self.metrics);
+        let opened = Case::of(self, peer, ask).open();
         let (answer, running) = match opened {
             Opened::Running(answer, running) => (answer, Some(running)),
             Opened::Over(answer) => (answer, None),

@@ -36,6 +36,14 @@ pub(super) fn add(record: &mut Record, ask: &Ask, session: Option<&Session>, jud
     });
 }
 
+/// Adds where what the shell shows is recorded.
+pub(super) fn add_recording(record: &mut Record, id: &str) {
+    if let Some(detail) = &mut record.detail {
+        detail.push_str("; recorded as ");
+        detail.push_str(id);
+    }
+}
+
 /// The command as records keep it.
 pub(super) fn command(ask: &Ask) -> Option<String> {
     ask.line.as_deref().map(|line| capped(&text_of(line), COMMAND_MAX).into_owned())
