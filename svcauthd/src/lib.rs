@@ -23,6 +23,7 @@ pub mod mapping;
 pub mod monitor;
 pub mod pam_stack;
 pub mod proof;
+pub mod proposal;
 pub mod report;
 pub mod setup;
 pub mod state;

@@ -2,6 +2,7 @@
 
 use core::fmt::Write as _;
 use std::string::String;
+use std::vec::Vec;
 
 /// A text as a terminal may see it: the same letters, and every character that would move the cursor, change colours,
 /// reorder the line or stay invisible written as an escape.
@@ -54,6 +55,29 @@ pub fn text_of(bytes: &[u8]) -> String {
     out
 }
 
+/// The bytes that [`text_of`] has made this text of.
+#[must_use]
+pub fn bytes_of(text: &str) -> Vec<u8> {
+    if !looks_escaped(text) {
+        return text.as_bytes().to_vec();
+    }
+    let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (mut out, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let Some((first, tail)) = rest.split_first() {
+        let (byte, length) = match tail {
+            [b'\\', ..] if *first == b'\\' => (b'\\', 2),
+            [b'x', a, b, ..] if *first == b'\\' => match (hex(*a), hex(*b)) {
+                (Some(a), Some(b)) => (a << 4 | b, 4),
+                _ => (*first, 1),
+            },
+            _ => (*first, 1),
+        };
+        out.push(byte);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    out
+}
+
 fn looks_escaped(text: &str) -> bool {
     let is_hex = |after: &str| match after.as_bytes() {
         [b'x', a, b, ..] => a.is_ascii_hexdigit() && b.is_ascii_hexdigit(),
@@ -94,30 +118,9 @@ pub fn is_deceptive(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes_for_terminal, for_terminal, text_of};
+    use super::{bytes_for_terminal, bytes_of, for_terminal, text_of};
     use proptest::prelude::*;
     use std::string::String;
-    use std::vec::Vec;
-
-    /// The other way round, as docs/audit.md tells it.
-    fn original(text: &str) -> Vec<u8> {
-        let mut rest = text.as_bytes();
-        let mut out = Vec::new();
-        let mut was_escaped = false;
-        while let Some((first, after)) = rest.split_first() {
-            let hex = |digits: &[u8]| u8::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok();
-            let byte = match after {
-                [b'x', a, b, ..] if *first == b'\\' => hex(&[*a, *b]).map(|byte| (byte, 4)),
-                [b'\\', ..] if *first == b'\\' => Some((b'\\', 2)),
-                _ => None,
-            };
-            was_escaped |= byte.is_some();
-            let (byte, used) = byte.unwrap_or((*first, 1));
-            out.push(byte);
-            rest = &rest[used..];
-        }
-        if was_escaped { out } else { text.as_bytes().to_vec() }
-    }
 
     #[test]
     fn foreign_bytes_are_kept_as_text_and_none_is_lost() {
@@ -132,7 +135,7 @@ mod tests {
             (b"a\xed\xa0\x80", "a\\xed\\xa0\\x80"),
         ] {
             assert_eq!(text_of(bytes), text);
-            assert_eq!(original(text), bytes, "{text}");
+            assert_eq!(bytes_of(text), bytes, "{text}");
         }
     }
 
@@ -140,7 +143,7 @@ mod tests {
         #[test]
         fn any_bytes_can_be_had_back(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'\\'), Just(b'x'), b'0'..=b'f'], 0..20)) {
             let text: String = text_of(&bytes);
-            prop_assert_eq!(original(&text), bytes);
+            prop_assert_eq!(bytes_of(&text), bytes);
         }
     }
 

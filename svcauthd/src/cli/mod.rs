@@ -3,6 +3,7 @@
 
 mod accounts;
 pub(crate) mod client;
+mod commands;
 mod completions;
 mod doctor;
 mod enable;
@@ -87,6 +88,9 @@ enum Command {
     /// A table on a terminal, tabs in a pipe, the lines of the file with --json. Needs root, but for a FILE that can be read.
     /// Exit status: 0 done; 1 the trail cannot be read.
     Log(Box<log::LogArgs>),
+    /// Limit an account to what is done with it
+    #[command(subcommand)]
+    Commands(commands::Commands),
     /// Say who may use what on this host, and what nobody uses
     #[command(subcommand)]
     Report(report::Report),
@@ -227,6 +231,7 @@ pub fn run() -> ExitCode {
         Command::Who(args) => who::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Commands(args) => commands::run(&args),
         Command::Enable(args) => enable::enable(&args),
         Command::Confirm(json) => enable::confirm(&json),
         Command::Disable(args) => enable::disable(&args),

@@ -57,6 +57,11 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// Something on standard error that is no failure. That nobody takes it is no reason to stop.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "svcauth: {}", for_terminal(text));
+}
+
 /// One line of text, foreign parts already escaped or not: escaped here.
 pub(super) fn line(text: &str) -> io::Result<()> {
     writeln!(io::stdout(), "{}", for_terminal(text))

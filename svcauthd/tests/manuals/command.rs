@@ -139,7 +139,7 @@ fn the_help_has_one_line_of_eighty_columns_for_each_command() {
 fn command_lines(text: &str) -> Vec<Vec<String>> {
     let anchor = format!(":{}", "0".repeat(64));
     let text = text.replace("\\\n", " ").replace(":9f2c...", &anchor);
-    let parts = text.lines().flat_map(|line| line.split(" # ").next().unwrap().split([';', '|', '&']));
+    let parts = text.lines().flat_map(|line| line.split(" # ").next().unwrap().split([';', '|', '&', '>']));
     let calls = parts.map(|part| part.replace('\'', "\"")).filter(|part| {
         let name = part.split_whitespace().next();
         name == Some("svcauth")
