@@ -11,6 +11,8 @@ mod admit;
 #[cfg(feature = "command")]
 mod git;
 #[cfg(feature = "command")]
+mod lint;
+#[cfg(feature = "command")]
 mod pattern;
 pub mod protocol;
 #[cfg(feature = "command")]
@@ -26,6 +28,8 @@ mod words;
 
 #[cfg(feature = "command")]
 pub use admit::admit;
+#[cfg(feature = "command")]
+pub use lint::lint;
 #[cfg(feature = "command")]
 pub use pattern::check_regex;
 #[cfg(feature = "command")]
