@@ -27,6 +27,7 @@ fn main() -> io::Result<()> {
     messages(&corpus)?;
     servers(&corpus)?;
     chain(&corpus)?;
+    commands(&corpus, &tree.join("svcauth_core/tests/commands"))?;
     audit(&corpus)
 }
 
@@ -38,6 +39,24 @@ impl Corpus {
         fs::create_dir_all(&folder)?;
         fs::write(folder.join(name), bytes)
     }
+}
+
+/// Every fourth line of the tables that the tests of the core hold their answers against.
+fn commands(corpus: &Corpus, tables: &Path) -> io::Result<()> {
+    for table in ["rsync", "transfers", "escapes"] {
+        let rows = fs::read_to_string(tables.join(table).with_extension("txt"))?;
+        let lines =
+            rows.lines().filter(|row| !row.starts_with('#')).filter_map(|row| row.rsplit('\t').next());
+        for (number, line) in lines.enumerate().step_by(4) {
+            corpus.seed("command_line", &format!("{table}-{number:03}"), line.as_bytes())?;
+        }
+    }
+    let rows = fs::read_to_string(tables.join("words.jsonl"))?;
+    for (number, row) in rows.lines().enumerate().step_by(8) {
+        let (line, _): (String, serde_json::Value) = serde_json::from_str(row)?;
+        corpus.seed("command_line", &format!("words-{number:03}"), line.as_bytes())?;
+    }
+    Ok(())
 }
 
 fn snapshots(corpus: &Corpus) -> io::Result<()> {
