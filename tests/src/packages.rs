@@ -39,6 +39,8 @@ pub const NEEDED: &[&str] = &[
     "patch",
     "python3-yaml",
     "ansible-core",
+    "rsync",
+    "git",
     "man-db",
     "mandoc",
     "dpkg-dev",

@@ -133,11 +133,13 @@ fn lints() -> Outcome<usize> {
 }
 
 /// Everything but the modules; and what plain `cargo test` does without: the ids of SIDs against sssd's library, the manual
-/// pages against the programs that show them.
+/// pages against the programs that show them, the commands of real rsync, scp and git.
 fn unit_tests() -> Outcome<usize> {
     let plain = run_tests(&["--workspace", "--exclude", "nss_svcauth", "--exclude", "pam_svcauth"])?;
     let ids = run_tests(&["-p", "svcauth_core", "--test", "sssd_library", "--", "--ignored"])?;
-    Ok(plain + ids + run_tests(&["-p", "svcauthd", "--test", "manuals", "--", "--ignored"])?)
+    let clients = ["--features", "command", "--test", "command_clients", "--", "--ignored"];
+    let clients = run_tests(&[&["-p", "svcauth_core"], &clients[..]].concat())?;
+    Ok(plain + ids + clients + run_tests(&["-p", "svcauthd", "--test", "manuals", "--", "--ignored"])?)
 }
 
 /// The modules by themselves, with no feature that another crate turns on: what they export, need and import, the proof
