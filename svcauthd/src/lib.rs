@@ -18,6 +18,7 @@ pub mod frame;
 pub mod job;
 pub mod keeper;
 mod key_files;
+pub mod limits;
 pub mod local_names;
 pub mod mapping;
 pub mod monitor;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use svcauth_core::audit::{Event, Record};
 use svcauth_core::origin::PublicKey;
-use svcauth_core::policy::{Circumstances, Decision, Origin, Reason, Source, decide};
+use svcauth_core::policy::{Circumstances, Decision, Origin, Reason, Source, decide, granting};
 use svcauth_core::snapshot::Invalid;
 use svcauth_host::audit;
 use svcauth_host::clock::Clock;
@@ -22,6 +22,7 @@ use super::client::tell;
 use super::output::{Failure, json, line};
 use super::{Done, SshKeysArgs};
 use crate::control::{RefusedKey, Request};
+use crate::limits;
 
 /// What is known about a refused key.
 struct Refusal {
@@ -43,16 +44,16 @@ pub(super) fn run(args: &SshKeysArgs) -> Done {
     }
     if args.json.json {
         json(&shown(args, &answer))?;
-    } else if matches!(answer, Answer::Accepted { .. }) {
-        line(&offered)?;
+    } else if let Answer::Accepted { options, .. } = answer {
+        line(&options.map_or_else(|| offered.clone(), |options| format!("{options} {offered}")))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// What sshd's question comes to.
 enum Answer {
-    /// The owner may use the account.
-    Accepted { owner: String },
+    /// The owner may use the account; with what goes before the key if all rules that say so limit him.
+    Accepted { owner: String, options: Option<String> },
     /// The owner may not, or there is none.
     Refused(Refusal),
     /// Not an account of ours: sshd goes by its own files.
@@ -64,12 +65,18 @@ enum Answer {
 /// The answer for people and scripts that try the command by hand.
 fn shown(args: &SshKeysArgs, answer: &Answer) -> serde_json::Value {
     let (decision, reason, origin) = match answer {
-        Answer::Accepted { owner } => (Some("allow"), None, Some(owner.as_str())),
+        Answer::Accepted { owner, .. } => (Some("allow"), None, Some(owner.as_str())),
         Answer::Refused(refusal) => (Some("deny"), Some(refusal.reason.code()), refusal.owner.as_deref()),
         Answer::NotManaged => (None, Some("not_managed"), None),
         Answer::NotAKey => (None, Some("not_a_key"), None),
     };
-    serde_json::json!({ "account": args.account, "decision": decision, "reason": reason, "origin": origin })
+    let options = match answer {
+        Answer::Accepted { options, .. } => options.as_deref(),
+        _ => None,
+    };
+    serde_json::json!({
+        "account": args.account, "decision": decision, "reason": reason, "origin": origin, "options": options
+    })
 }
 
 fn ask(account: &str, key: &PublicKey) -> Result<Answer, Failure> {
@@ -95,9 +102,10 @@ fn ask(account: &str, key: &PublicKey) -> Result<Answer, Failure> {
     let origin =
         owner.as_ref().map_or(Origin::Unproven(Reason::UnknownKey), |known| Origin::Person(&known.person));
     let decision = decide(&policy, &account, origin, &at).decision;
+    let options = limits::options(&granting(&policy, &account, origin, &at));
     let owner = owner.map(|known| known.person.login);
     Ok(match (decision, owner) {
-        (Decision::Allow, Some(owner)) => Answer::Accepted { owner },
+        (Decision::Allow, Some(owner)) => Answer::Accepted { owner, options },
         (Decision::Allow, None) => {
             return Err(Failure::new("a key of nobody was allowed; this is a fault of svcauth"));
         }
