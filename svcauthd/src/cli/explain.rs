@@ -15,6 +15,7 @@ use svcauth_host::host_names::host_names;
 use super::output::{Failure, duration, json, line};
 use super::snapshot::{self, damaged};
 use super::{Done, ExplainArgs};
+use crate::limits::shown;
 
 #[derive(Serialize)]
 struct Explanation {
@@ -38,7 +39,11 @@ struct Rule {
     services: Vec<String>,
     hosts: Vec<String>,
     from: Vec<String>,
+    /// What those may do whom the rule lets in; without it: everything.
+    limits: Option<serde_json::Value>,
     outcome: &'static str,
+    #[serde(skip)]
+    allows: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -184,6 +189,8 @@ fn rule(policy: &Policy, trace: &RuleTrace) -> Option<Rule> {
         services: rule.services.clone(),
         hosts: rule.hosts.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
         from: rule.from.iter().map(ToString::to_string).collect(),
+        limits: rule.limits.as_ref().map(shown::value),
+        allows: rule.limits.as_ref().map(shown::lines).unwrap_or_default(),
         outcome: match trace.outcome {
             Outcome::Granted(_) => "allow",
             Outcome::OtherAccount => Reason::NoRule.code(),
@@ -242,16 +249,7 @@ fn show(found: &Explanation, verdict: &Verdict, proof: Proof) -> Result<(), Fail
             ))?;
         }
     }
-    for rule in &found.rules {
-        line(&format!(
-            "rule at line {}: {} of [{}] through [{}]: {}",
-            rule.line,
-            rule.need,
-            rule.roles.join(", "),
-            rule.services.join(", "),
-            rule.outcome
-        ))?;
-    }
+    show_rules(found)?;
     for role in &found.roles {
         let how = match (role.held, &role.id, &role.new_id) {
             (true, ..) => format!("held by {} > {}", found.origin, role.path.join(" > ")),
@@ -271,6 +269,32 @@ fn show(found: &Explanation, verdict: &Verdict, proof: Proof) -> Result<(), Fail
         line(&format!("to turn it: {change}"))?;
     }
     Ok(())
+}
+
+fn show_rules(found: &Explanation) -> Result<(), Failure> {
+    for rule in &found.rules {
+        line(&format!(
+            "rule at line {}: {} of [{}] through [{}]: {}",
+            rule.line,
+            rule.need,
+            rule.roles.join(", "),
+            rule.services.join(", "),
+            rule.outcome
+        ))?;
+        if rule.outcome == "allow" {
+            rule.allows.iter().try_for_each(|what| line(&format!("  {what}")))?;
+        }
+    }
+    if let Some(free) = without_limits(found) {
+        line(&format!("limits: none, as the rule at line {} has none", free.line))?;
+    }
+    Ok(())
+}
+
+/// The rule that takes the limits of the others away.
+fn without_limits(found: &Explanation) -> Option<&Rule> {
+    let granting = || found.rules.iter().filter(|rule| rule.outcome == "allow");
+    granting().any(|rule| rule.limits.is_some()).then(|| granting().find(|rule| rule.limits.is_none()))?
 }
 
 /// A word as a shell takes it.
