@@ -218,8 +218,14 @@ fn nsswitch_out(active: &[Change]) -> Result<Option<Change>, Trouble> {
     out_of(active, nsswitch::PATH.into(), Part::Nsswitch, |bytes| Some(nsswitch::without_svcauth(bytes)))
 }
 
+/// A drop-in that somebody edited before it was brought up to date is remembered with our lines in it.
 fn sshd_out(active: &[Change]) -> Result<Option<Change>, Trouble> {
-    out_of(active, sshd::DROP_IN.into(), Part::Sshd, sshd::without_svcauth)
+    let out = out_of(active, sshd::DROP_IN.into(), Part::Sshd, sshd::without_svcauth)?;
+    let clean = |content: Content| match sshd::is_ours(&content.bytes) {
+        true => sshd::without_svcauth(&content.bytes).map(|bytes| content.with(bytes)),
+        false => Some(content),
+    };
+    Ok(out.map(|change| Change { new: change.new.and_then(clean), ..change }))
 }
 
 fn pam_out(active: &[Change]) -> Result<Vec<Change>, Trouble> {

@@ -12,6 +12,12 @@ use super::change::{Change, Content, Part};
 use super::stage::{Fault, Stage, Work, with_run_folder};
 use super::{Trouble, nsswitch, pam, sshd};
 use crate::config_file::Loaded;
+use crate::doctor::Site;
+use crate::limits::{self, Global, Limited};
+
+/// Bytes of the drop-in, which sshd reads for each login: some forty thousand names. A file of twice the size would be one that
+/// is not changed any more ([`Content::read`]).
+const DROP_IN_MAX: usize = 512 << 10;
 
 /// A plan that can be carried out, unless it has faults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +28,33 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// What must be repaired first.
     pub faults: Vec<Fault>,
+}
+
+impl Plan {
+    /// Whether svcauth is switched on, and only what its drop-in says about limits is behind the configuration.
+    #[must_use]
+    pub fn is_renewal(&self) -> bool {
+        let is_limits = |change: &Change| match (&change.old, &change.new) {
+            (Some(old), Some(new)) => {
+                change.part == Part::Sshd && limits::without(&old.bytes) == limits::without(&new.bytes)
+            }
+            _ => false,
+        };
+        !self.changes.is_empty() && self.changes.iter().all(is_limits)
+    }
+
+    /// What else is wrong on a host where svcauth is on is no reason to leave limits behind; what makes sshd or the shell of
+    /// limited accounts fail is.
+    fn let_renew(&mut self) {
+        let matters =
+            |fault: &Fault| ["config_", "sshd_", "shell_"].iter().any(|it| fault.code.starts_with(it));
+        let (stay, go): (Vec<Fault>, Vec<Fault>) = self.faults.drain(..).partition(matters);
+        self.faults = stay;
+        self.notes.extend(go.into_iter().map(|fault| {
+            let place = fault.place.map_or_else(String::new, |place| format!("{place}: "));
+            format!("fault {}: {place}{}; {}", fault.code, fault.what, fault.fix)
+        }));
+    }
 }
 
 /// Computes and examines what switching on would change.
@@ -47,6 +80,9 @@ pub fn enable() -> Result<Plan, Trouble> {
     }
     plan.changes.extend(drop_in.into_iter().chain(switch).filter(|change| change.old != change.new));
     plan.notes.extend(own_calls());
+    if plan.is_renewal() {
+        plan.let_renew();
+    }
     Ok(plan)
 }
 
@@ -130,8 +166,30 @@ fn planned_drop_in() -> Result<Option<Change>, Trouble> {
         )));
     }
     // What an administrator has made of it stays, as long as sshd obeys it.
-    let new = old.clone().unwrap_or_else(|| Content::fresh(sshd::TEXT.as_bytes().to_vec()));
+    let kept = old.clone().unwrap_or_else(|| Content::fresh(sshd::TEXT.as_bytes().to_vec()));
+    let blocks = limits::blocks(&limited()?, Global::read(&now));
+    let new = kept.with(limits::renewed(&kept.bytes, &blocks));
+    fits(&new)?;
     Ok(Some(Change { path: path.to_owned(), part: Part::Sshd, old, new: Some(new) }))
+}
+
+/// The accounts that the access rules limit on this host.
+fn limited() -> Result<Vec<Limited>, Trouble> {
+    Site::read().limited().ok_or_else(|| {
+        Trouble::new("which accounts the access rules limit cannot be read; `svcauth status` says why")
+    })
+}
+
+fn fits(drop_in: &Content) -> Result<(), Trouble> {
+    if drop_in.bytes.len() <= DROP_IN_MAX {
+        return Ok(());
+    }
+    Err(Trouble::new(format!(
+        "{}: limits are written for each account by name, and there are too many of them; let the rules with limits in {} \
+         cover fewer accounts",
+        sshd::DROP_IN,
+        paths::CONFIG
+    )))
 }
 
 /// What pam-auth-update has made of the copies, as changes: each stack, and then what it remembers of it.

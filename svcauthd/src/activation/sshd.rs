@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 
 use super::stage::with_run_folder;
 use super::{SYSTEMCTL, Trouble};
+use crate::limits;
 
 /// The drop-in. sshd takes the first value of an option, so the name comes before those of others, as in `50-cloud-init.conf`.
 pub const DROP_IN: &str = "/etc/ssh/sshd_config.d/10-svcauth.conf";
@@ -40,12 +41,19 @@ pub fn is_there() -> bool {
 /// The drop-in without our lines; `None` when nothing is left but comments.
 #[must_use]
 pub fn without_svcauth(bytes: &[u8]) -> Option<Vec<u8>> {
+    let bytes = limits::without(bytes);
     let ours: Vec<&[u8]> = TEXT.as_bytes().split_inclusive(|byte| *byte == b'\n').collect();
     let rest: Vec<&[u8]> =
         bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| !ours.contains(line)).collect();
     let says_something =
         |line: &&[u8]| !line.trim_ascii().is_empty() && !line.trim_ascii_start().starts_with(b"#");
     rest.iter().any(says_something).then(|| rest.concat())
+}
+
+/// Whether a file has the command of svcauth in it, as the drop-in has.
+#[must_use]
+pub fn is_ours(bytes: &[u8]) -> bool {
+    String::from_utf8_lossy(bytes).lines().any(|line| line.to_ascii_lowercase().starts_with(COMMAND))
 }
 
 /// What sshd reads for itself now (`sshd -T`, in lower case).

@@ -100,7 +100,7 @@ pub(super) fn enable(args: &EnableArgs) -> Done {
         return Ok(done);
     }
     let plan = plan::enable()?;
-    let before = if plan.changes.is_empty() { "on" } else { "off" };
+    let before = if plan.changes.is_empty() || plan.is_renewal() { "on" } else { "off" };
     if plan.changes.is_empty() || !plan.faults.is_empty() {
         return nothing_to_do(&plan, before, asking.json);
     }
@@ -113,8 +113,8 @@ pub(super) fn enable(args: &EnableArgs) -> Done {
     let _held = hold_signals();
     let pending = activate(&plan.changes, args.confirm)?;
     let left = pending.as_ref().and_then(seconds_left);
-    let outcome =
-        left.map_or("switched on".to_owned(), |left| format!("switched on, on trial for {left} seconds"));
+    let done = if plan.is_renewal() { "limits brought up to date in sshd" } else { "switched on" };
+    let outcome = left.map_or(done.to_owned(), |left| format!("{done}, on trial for {left} seconds"));
     deed::record("svcauth enable", &outcome);
     report(&plan, if left.is_some() { "on_trial" } else { "on" }, Some(left), asking.json)?;
     Ok(ExitCode::SUCCESS)

@@ -7,10 +7,13 @@ use svcauth_core::config::Managed;
 use svcauth_core::origin::Fingerprint;
 use svcauth_core::snapshot::access::AccessSnapshot;
 use svcauth_core::snapshot::{Invalid, PasswdEntry, RecordKind, Snapshot, Table};
+use svcauth_host::host_names::host_names;
 use svcauth_host::managed::Known;
 use svcauth_host::snapshot_file::{SnapshotFile, open_access, open_accounts};
 
 use crate::config_file::{ConfigFileError, Loaded};
+use crate::limits::{self, Limited};
+use crate::local_names::LocalNames;
 use crate::state::is_tombstone;
 
 /// An account that is managed on this host.
@@ -50,6 +53,21 @@ impl Site {
         let access = open_access().ok();
         let accounts = access.as_ref().and_then(|access| accounts(access).ok()).unwrap_or_default();
         Self { loaded, fault, managed, accounts, access }
+    }
+
+    /// The accounts that access rules of the configuration limit on this host; `None` if one or the other cannot be read.
+    #[must_use]
+    pub fn limited(&self) -> Option<Vec<Limited>> {
+        let config = &self.loaded.as_ref()?.config;
+        self.access.as_ref()?;
+        let others = LocalNames::read().ok()?;
+        let hosts = host_names();
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        let rules = limits::on_this_host(&config.access, &hosts);
+        let names: Vec<String> = self.accounts.iter().map(|account| account.name.clone()).collect();
+        let managed = config.managed();
+        let is_managed = |name: &str| managed.local_accounts.iter().any(|local| local == name);
+        Some(limits::limited(&rules, &names, |name| others.has_user(name) && !is_managed(name)))
     }
 
     /// The login name of the person whose key this is.

@@ -45,6 +45,7 @@ mod secrets;
 mod setup;
 mod shared_use;
 mod sid;
+mod sshd_limits;
 mod state;
 mod steps;
 mod story;
@@ -98,6 +99,7 @@ const THEMES: &[&[Case]] = &[
     reach::CASES,
     ad_changes::CASES,
     sid::CASES,
+    sshd_limits::CASES,
     role_ids::CASES,
     state::CASES,
     evil::CASES,

@@ -70,7 +70,11 @@ pub(super) fn nothing_to_do(plan: &Plan, state: &'static str, as_json: bool) -> 
         }
         return Ok(ExitCode::SUCCESS);
     }
-    Err(Failure::new("with these faults svcauth is not switched on; nothing was changed"))
+    Err(Failure::new(if plan.is_renewal() {
+        "with these faults sshd's drop-in is not brought up to date; nothing was changed"
+    } else {
+        "with these faults svcauth is not switched on; nothing was changed"
+    }))
 }
 
 /// The diff of what people edit, and the names of what pam-auth-update remembers.
@@ -116,8 +120,19 @@ pub(super) fn report(
         let (notes, faults) = (&plan.notes, &plan.faults);
         return Ok(json(&Report { state, applied, changes, notes, faults, confirm_within_seconds: left })?);
     }
+    let renewed = "sshd's drop-in is up to date with the limits of /etc/svcauth/svcauth.toml";
     match (applied, left) {
         (None, _) => line("Nothing was changed.")?,
+        (Some(_), None) if plan.is_renewal() => {
+            line(&format!("{renewed}; svcauth was switched on already."))?;
+        }
+        (Some(_), Some(left)) if plan.is_renewal() => {
+            let back = duration(left);
+            line(&format!(
+                "{renewed}, on trial: in {back} it is put back as it was; svcauth stays switched on."
+            ))?;
+            line("To keep it, open a NEW login (leave this one open), become root and run: svcauth confirm")?;
+        }
         (Some(_), None) => line("svcauth is switched on: it decides who gets into managed accounts.")?,
         (Some(_), Some(left)) => {
             line(&format!(
