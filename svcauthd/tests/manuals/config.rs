@@ -290,13 +290,16 @@ fn more_bases() -> Vec<Base> {
 
 #[test]
 fn a_commented_key_of_the_example_shows_the_default_or_is_one_of_the_alternatives() {
-    // With several values, names of a site, or a wish of the administrator.
+    // With several values, names of a site, or a wish of the administrator; a rule with any of the keys that limit is another
+    // rule than one with none, so that none of them has a default.
     const ALTERNATIVES: &[&str] = &[
         "bind",
         "bind_dn",
         "bind_password_file",
         "ca_file",
+        "commands",
         "domain",
+        "forwarding",
         "from",
         "host_attribute",
         "hosts",
@@ -304,7 +307,11 @@ fn a_commented_key_of_the_example_shows_the_default_or_is_one_of_the_alternative
         "key_id",
         "kind",
         "lockout_duration",
+        "mode",
         "principal",
+        "record",
+        "sftp",
+        "shell",
         "site",
         "trusted_ca",
         "uris",
