@@ -25,6 +25,8 @@ const HEAD_64: u64 = 64;
 const ENTRY_64: u64 = 56;
 /// A segment that is mapped from the file.
 const PT_LOAD: u64 = 1;
+/// The name of the dynamic linker.
+const PT_INTERP: u64 = 3;
 /// A library has more than its head; a file that was cut has not.
 const LEAST: u64 = 512;
 const MAGIC: &[u8] = b"\x7fELF";
@@ -71,6 +73,24 @@ fn is_cut(path: &Path, len: u64) -> Option<bool> {
         let (offset, bytes) = (number(&entry, 8, 8, is_big)?, number(&entry, 32, 8, is_big)?);
         let is_mapped = number(&entry, 0, 4, is_big)? == PT_LOAD;
         if is_mapped && offset.checked_add(bytes).is_none_or(|end| end > len) {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
+/// Whether a program asks for the dynamic linker (a segment PT_INTERP); nothing, if it is no ELF file of 64 bits.
+pub(super) fn has_interpreter(path: &Path) -> Option<bool> {
+    let file = File::open(path).ok()?;
+    let head = piece(&file, 0, HEAD_64)?;
+    if !head.starts_with(MAGIC) || head.get(4) != Some(&2) {
+        return None;
+    }
+    let is_big = head.get(5) == Some(&2);
+    let (at, size) = (number(&head, 32, 8, is_big)?, number(&head, 54, 2, is_big)?);
+    for index in 0..number(&head, 56, 2, is_big)? {
+        let entry = piece(&file, at.checked_add(index * size)?, ENTRY_64)?;
+        if number(&entry, 0, 4, is_big)? == PT_INTERP {
             return Some(true);
         }
     }

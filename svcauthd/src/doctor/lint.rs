@@ -87,6 +87,9 @@ lints! {
     SSHD_CA_MISSING = Warning "sshd_ca_missing";
     SSHD_CA_UNKNOWN = Note "sshd_ca_unknown";
     SSHD_CHROOT = Note "sshd_chroot";
+    SSHD_LIMITS_OLD = Warning "sshd_limits_old";
+    SSHD_INTERNAL_SFTP = Fault "sshd_internal_sftp";
+    SSHD_FORWARDS_MORE = Warning "sshd_forwards_more";
     SSHD_NOT_RUNNING = Note "sshd_not_running";
     SSHD_NOT_ALL_ASKED = Note "sshd_not_all_asked";
 
@@ -114,6 +117,15 @@ lints! {
     SUDO_NO_CRED = Note "sudo_no_cred";
     SUDO_REMOTE = Note "sudo_remote";
     SUDO_RS = Note "sudo_rs";
+
+    LIMITED_OTHER_SHELL = Fault "limited_other_shell";
+    LIMITED_STARTUP_FILES = Warning "limited_startup_files";
+    LIMITS_OTHER_WAY = Warning "limits_other_way";
+    LIMITS_NO_LANDLOCK = Warning "limits_no_landlock";
+    SHELL_MISSING = Fault "shell_missing";
+    SHELL_BROKEN = Fault "shell_broken";
+    SHELL_WRITABLE = Fault "shell_writable";
+    SHELL_LISTED = Fault "shell_listed";
 
     STATE_WRITABLE = Fault "state_writable";
     STATE_READABLE = Warning "state_readable";

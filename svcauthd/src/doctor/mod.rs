@@ -5,6 +5,7 @@
 mod elf;
 mod homes;
 mod host;
+mod limits;
 mod lint;
 mod nss;
 mod pam;
@@ -84,6 +85,7 @@ fn examine_host(host: &Arc<Host>, site: &Arc<Site>) -> Vec<Finding> {
         found.extend(nss::unknown_local_accounts(host, site));
         found.extend(state::examine(host, site));
         found.extend(running::examine(host, site));
+        found.extend(limits::examine(host, site));
         found.extend(within(host, site, sshd::examine));
         found.extend(within(host, site, homes::examine));
     } else {

@@ -3,6 +3,7 @@
 mod config;
 mod effective;
 mod keys;
+mod limits;
 mod options;
 mod patterns;
 
@@ -25,6 +26,7 @@ pub(super) fn examine(host: &Host, site: &Site) -> Vec<Finding> {
     let config = Config::read(host);
     let answers = effective::ask(host, site, &config);
     let mut found = judge(host, site, &config, &answers);
+    found.extend(super::once(limits::examine(host, site, &config, &answers)));
     found.extend(keys::examine(host, site, &config));
     found
 }

@@ -1,0 +1,138 @@
+//! What the limits of access rules rest on, besides sshd: the shell that asks, the kernel, and who comes another way.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use svcauth_core::command::{CommandRule, Files, Limits, SHELL_PATH};
+use svcauth_core::config::WrittenRule;
+use svcauth_core::policy::Family;
+use svcauth_host::host_names::host_names;
+use svcauth_host::paths;
+
+use super::{Finding, Host, Site, elf, lint, trust};
+use crate::limits;
+
+const SHELLS: &str = "/etc/shells";
+/// The security modules of the running kernel.
+const MODULES: &str = "/sys/kernel/security/lsm";
+const INSTALL: &str = "run: apt-get install --reinstall svcauth";
+
+pub(super) fn examine(host: &Host, site: &Site) -> Vec<Finding> {
+    let is_limited = site.limited().is_some_and(|limited| !limited.is_empty());
+    let Some(loaded) = site.loaded.as_ref().filter(|_| is_limited) else { return Vec::new() };
+    let names = host_names();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let rules = limits::on_this_host(&loaded.config.access, &names);
+    let limiting: Vec<_> = rules.into_iter().filter_map(|rule| Some((rule, rule.limits.as_ref()?))).collect();
+    let mut found: Vec<Finding> = shell(host).into_iter().collect();
+    found.extend(listed(host));
+    for (rule, limits) in limiting {
+        found.extend(kernel(host, rule, limits));
+        found.extend(other_ways(rule));
+    }
+    found
+}
+
+/// The program that every login of a limited account runs.
+fn shell(host: &Host) -> Option<Finding> {
+    let path = Path::new(SHELL_PATH);
+    let Ok(meta) = host.path(path).metadata() else {
+        let what =
+            format!("{SHELL_PATH} is not there: nobody gets into an account that an access rule limits");
+        return Some(lint::SHELL_MISSING.of(path, what, INSTALL.to_owned()));
+    };
+    if let Some(why) = trust::not_only_roots(host, path) {
+        let what = format!("{why}: whoever can change it decides what limited accounts run");
+        return Some(lint::SHELL_WRITABLE.of(path, what, trust::repair(path, 0o755)));
+    }
+    if meta.permissions().mode() & 0o111 != 0o111 {
+        let what =
+            "not everybody can execute it: nobody gets into an account that an access rule limits".to_owned();
+        return Some(lint::SHELL_BROKEN.of(path, what, trust::repair(path, 0o755)));
+    }
+    let what = match elf::has_interpreter(&host.path(path)) {
+        Some(false) => return None,
+        Some(true) => {
+            "it is linked dynamically: variables like LD_PRELOAD, and files that they name, count in it before it asks"
+        }
+        None => "it is no program of this machine (no ELF file): what it does nobody knows",
+    };
+    Some(lint::SHELL_BROKEN.of(path, what.to_owned(), INSTALL.to_owned()))
+}
+
+fn listed(host: &Host) -> Option<Finding> {
+    let text = host.text(SHELLS)?;
+    let is_it = |line: &str| Path::new(line.trim()).file_name() == Path::new(SHELL_PATH).file_name();
+    let at = text.lines().position(is_it)?;
+    let what = format!(
+        "{SHELL_PATH} is listed as a shell that users may have: su -s then lets anybody who gets into a limited account choose \
+         another one, without limits"
+    );
+    let fix = format!("run: sed -i '{}d' {SHELLS}", at + 1);
+    Some(lint::SHELL_LISTED.at(Path::new(SHELLS), at + 1, what, fix))
+}
+
+/// The files that a transfer may touch, where they are not all of them.
+fn confined(rule: &CommandRule) -> Option<&Files> {
+    let files = match rule {
+        CommandRule::Rsync(files)
+        | CommandRule::Scp(files)
+        | CommandRule::Sftp(files)
+        | CommandRule::Git(files) => files,
+        CommandRule::Words(_) | CommandRule::Any => return None,
+    };
+    files.paths.iter().all(|path| path != "/").then_some(files)
+}
+
+fn kernel(host: &Host, rule: &WrittenRule, limits: &Limits) -> Option<Finding> {
+    let files = limits.commands.iter().find_map(confined)?;
+    let modules = host.text(MODULES)?;
+    if modules.trim().split(',').any(|module| module == "landlock") {
+        return None;
+    }
+    let what = format!(
+        "this kernel has no Landlock, so that nothing confines a program to {}: such commands are refused",
+        files.paths.join(" ")
+    );
+    let fix = "boot a kernel with Landlock (lsm=landlock,... on its command line where it was left out), or allow paths = [\"/\"]";
+    Some(in_rule(&lint::LIMITS_NO_LANDLOCK, rule, what, fix.to_owned()))
+}
+
+/// Services of PAM that start something else than the login shell.
+fn other_ways(rule: &WrittenRule) -> Option<Finding> {
+    let family = |service: &String| Family::of(service);
+    let of = |wanted: &[Family]| {
+        let named: Vec<&str> =
+            rule.services.iter().filter(|it| wanted.contains(&family(it))).map(String::as_str).collect();
+        named.join(", ")
+    };
+    let (sudo, jobs) = (of(&[Family::Sudo]), of(&[Family::Job, Family::Manager]));
+    let mut why = Vec::new();
+    if !sudo.is_empty() {
+        why.push(format!("{sudo} runs commands without the login shell, and sudoers(5) says which"));
+    }
+    if !jobs.is_empty() {
+        why.push(format!("{jobs} runs whatever is in the jobs and units of the account"));
+    }
+    if why.is_empty() {
+        return None;
+    }
+    let what = format!("the limits of this rule do not hold there: {}", why.join("; "));
+    let fix = "write services = [\"sshd\", \"su\", \"login\"] into the rule, and give the other services a rule of their own, for \
+               those whom they should not limit";
+    Some(in_rule(&lint::LIMITS_OTHER_WAY, rule, what, fix.to_owned()))
+}
+
+fn in_rule(lint: &lint::Lint, rule: &WrittenRule, what: String, fix: String) -> Finding {
+    let line = usize::try_from(rule.line).unwrap_or_default();
+    lint.at(
+        Path::new(paths::CONFIG),
+        line,
+        what,
+        format!("{fix}; then run: systemctl reload svcauthd && svcauth enable"),
+    )
+}
+
+#[cfg(test)]
+#[path = "limits_tests.rs"]
+mod tests;
