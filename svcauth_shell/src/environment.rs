@@ -85,8 +85,6 @@ pub(crate) fn clean(
         // A program that starts its user's shell gets one that asks again.
         ("SHELL", SHELL_PATH),
         ("PATH", PATH),
-        // What the account wrote there may name programs for git to run (uploadpack.packObjectsHook).
-        ("GIT_CONFIG_GLOBAL", "/dev/null"),
     ];
     let fixed = fixed.into_iter().map(|(name, value)| pair(OsStr::new(name), OsStr::new(value)));
     fixed

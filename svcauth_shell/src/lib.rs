@@ -7,6 +7,7 @@
 //! What is kept from it is running anything by this login that the daemon has not allowed and recorded.
 #![deny(unsafe_code)]
 
+mod confine;
 mod daemon;
 mod environment;
 mod failure;
@@ -14,6 +15,7 @@ mod invocation;
 mod local;
 mod parent;
 mod process_sys;
+mod real_path;
 mod run;
 
 pub use run::run;

@@ -3,7 +3,7 @@
 use nix::libc;
 use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
-use nix::unistd::{Pid, getpgid, getpgrp, getpid};
+use nix::unistd::{Pid, getpid};
 use svcauth_core::command::protocol::Told;
 
 use crate::process_sys::{self, Change};
@@ -44,16 +44,33 @@ fn take(child: Pid, signal: &siginfo) -> Option<Told> {
     }
 }
 
-/// What the kernel sends to the terminal's group reaches the command without us, and so does what somebody of our own process
-/// group sends to all of it. A lost terminal is told to the first process of the session alone: that is us.
+/// What the kernel sends to the terminal's group reaches the command without us, and so does what the command, or a process that
+/// it has started, sends to all of its group (`kill 0`). A lost terminal is told to the first process of the session alone: that
+/// is us.
 fn is_for_child(child: Pid, number: i32, signal: &siginfo) -> bool {
     if matches!(number, libc::SIGHUP | libc::SIGCONT) {
         return true;
     }
-    let sender = i32::try_from(signal.ssi_pid).map(Pid::from_raw).unwrap_or(child);
-    signal.ssi_code <= 0
-        && sender != child
-        && (sender.as_raw() == 0 || getpgid(Some(sender)) != Ok(getpgrp()))
+    signal.ssi_code <= 0 && !is_from(child, signal.ssi_pid)
+}
+
+/// Whether a process is the command or comes from it. One that has ended meanwhile is not known to.
+fn is_from(child: Pid, process: u32) -> bool {
+    let Ok(mut process) = i32::try_from(process).map(Pid::from_raw) else { return false };
+    // As deep as nobody nests processes.
+    for _ in 0..1024 {
+        if process == child || process.as_raw() <= 1 || process == getpid() {
+            break;
+        }
+        process = parent_of(process).unwrap_or(getpid());
+    }
+    process == child
+}
+
+/// The field behind the state; the name before it is in parentheses and may hold some itself (proc(5)).
+fn parent_of(process: Pid) -> Option<Pid> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok().map(Pid::from_raw)
 }
 
 /// Whoever waits for us sees the command stopped, as it would without us. Unless all of the group were stopped, we with them,

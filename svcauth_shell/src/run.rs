@@ -18,7 +18,7 @@ use crate::failure::{Failure, say};
 use crate::invocation::Invocation;
 use crate::local::Local;
 use crate::process_sys::{Descriptors, Signals, Words};
-use crate::{FAILED, daemon, environment, invocation, local, parent, process_sys};
+use crate::{FAILED, confine, daemon, environment, invocation, local, parent, process_sys};
 
 /// The whole program. Gives its exit status, or ends by the signal that ended the command.
 #[must_use]
@@ -50,7 +50,7 @@ fn ask_and_run() -> Result<Told, Failure> {
     let question = Ask {
         line: asked.line.clone(),
         terminal: std::io::stdin().is_terminal(),
-        can_confine: false,
+        can_confine: confine::is_possible(),
         resume: None,
     };
     let (connection, answer) = daemon::ask(&question)?;
@@ -87,32 +87,37 @@ fn become_shell(shell: &str, asked: &Invocation) -> Failure {
 
 fn run_shell(connection: Connection, shell: &str, asked: &Invocation) -> Result<Told, Failure> {
     let words = shell_words(shell, asked)?;
-    start_and_wait(connection, &words, Descriptors::Inherited)
+    start_and_wait(connection, &words, Descriptors::Inherited, || Ok(()))
 }
 
 fn run_program(
-    connection: Connection,
+    mut connection: Connection,
     program: &Program,
     account: &str,
     home: &str,
 ) -> Result<Told, Failure> {
-    if program.files.is_some() {
-        return Err(Failure::refused(
-            "this command is to be confined to some files, which is not possible yet",
-        ));
-    }
     let words = program_words(program, account, home)?;
-    start_and_wait(connection, &words, Descriptors::Closed)
+    let Some(files) = &program.files else {
+        return start_and_wait(connection, &words, Descriptors::Closed, || Ok(()));
+    };
+    match confine::prepare(program, files) {
+        Ok(confinement) => start_and_wait(connection, &words, Descriptors::Closed, || confinement.put_on()),
+        Err(failure) => {
+            let _ = connection.tell(&Told::NotStarted(Errno::EACCES as i32));
+            Err(failure)
+        }
+    }
 }
 
 fn start_and_wait(
     mut connection: Connection,
     words: &Words,
     descriptors: Descriptors,
+    prepare: impl FnOnce() -> nix::Result<()>,
 ) -> Result<Told, Failure> {
     let (came, blocked) = Signals::take().map_err(broken)?;
     let signals = parent::signals(&blocked).map_err(broken)?;
-    let child = match process_sys::start(words, &came, descriptors, || Ok(())) {
+    let child = match process_sys::start(words, &came, descriptors, prepare) {
         Ok(child) => child,
         Err(errno) => {
             let _ = connection.tell(&Told::NotStarted(errno as i32));

@@ -125,7 +125,8 @@ fn format() -> Outcome<usize> {
 }
 
 fn lints() -> Outcome<usize> {
-    let features = ["--workspace", "--all-targets", "--features", "svcauth_tests/e2e,svcauthd/e2e"];
+    let features =
+        ["--workspace", "--all-targets", "--features", "svcauth_tests/e2e,svcauthd/e2e,svcauth_shell/e2e"];
     run_cargo(
         cargo().args(&["clippy", "--locked", "--quiet"]).args(&features).args(&["--", "-D", "warnings"]),
     )?;
@@ -152,7 +153,8 @@ fn end_to_end() -> Outcome<usize> {
     packages::require_root()?;
     let own = ["--test", "content_sync", "--test", "pam_walk", "--test", "report_pages"];
     let sources = run_tests(&[&["-p", "svcauthd", "--features", "e2e"], &own[..]].concat())?;
-    Ok(sources + run_tests(&["-p", "svcauth_tests", "--features", "e2e", "--test", "e2e"])?)
+    let shell = run_tests(&["-p", "svcauth_shell", "--features", "e2e", "--test", "scripted"])?;
+    Ok(sources + shell + run_tests(&["-p", "svcauth_tests", "--features", "e2e", "--test", "e2e"])?)
 }
 
 fn begin_trees() -> Outcome<usize> {

@@ -1,0 +1,138 @@
+//! A daemon that answers what it is told to, and remembers what it heard.
+
+use std::fs::{self, Permissions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use svcauth_core::command::protocol::{Answer, Ask, Told};
+use svcauth_core::command::{Access, Files, Program};
+use svcauth_tests::failure::{Context as _, Outcome, require};
+use svcauth_tests::program::{self, wait_until};
+use svcauth_tests::world::World;
+
+pub(crate) const SHELL: &str = "/usr/bin/svcauth-shell";
+const BUILT: &str = "/run/world/artifacts/shell/svcauth-shell";
+pub(crate) const SOCKET: &str = "/run/svcauth/command.sock";
+/// The account of all cases: nobody knows its uid.
+pub(crate) const UID: u32 = 7001;
+pub(crate) const HOME: &str = "/home/deployer";
+
+/// What one connection heard.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Heard {
+    pub(crate) asked: Vec<Ask>,
+    pub(crate) told: Vec<Told>,
+}
+
+/// Listens as long as the process lives; another one in its place takes over.
+#[derive(Debug)]
+pub(crate) struct Peer(Arc<Mutex<Heard>>);
+
+impl Peer {
+    /// Answers everybody by this function.
+    pub(crate) fn start(answer: impl Fn(&Ask) -> Answer + Send + Sync + 'static) -> Outcome<Self> {
+        install()?;
+        fs::create_dir_all("/run/svcauth")?;
+        let _ = fs::remove_file(SOCKET);
+        let listener = UnixListener::bind(SOCKET)?;
+        fs::set_permissions(SOCKET, Permissions::from_mode(0o666))?;
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let (into, answer) = (heard.clone(), Arc::new(answer));
+        std::thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                let (into, answer) = (into.clone(), answer.clone());
+                std::thread::spawn(move || serve(connection, &into, &*answer));
+            }
+        });
+        Ok(Self(heard))
+    }
+
+    /// Answers everybody the same.
+    pub(crate) fn saying(answer: Answer) -> Outcome<Self> {
+        Self::start(move |_| answer.clone())
+    }
+
+    /// What was heard so far.
+    pub(crate) fn heard(&self) -> Heard {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The end of the one command that was asked for.
+    pub(crate) fn end(&self) -> Outcome<Told> {
+        let told = wait_until("the end to be told", Duration::from_secs(10), || {
+            self.heard().told.into_iter().find(|told| !matches!(told, Told::Output(_) | Told::Size { .. }))
+        })?;
+        let heard = self.heard();
+        require(heard.asked.len() == 1, || format!("not one question: {heard:?}"))?;
+        Ok(told)
+    }
+}
+
+/// Puts the shell where packages put it.
+pub(crate) fn install() -> Outcome {
+    if !fs::exists(SHELL)? {
+        fs::copy(BUILT, SHELL).doing(format!("copy {BUILT}"))?;
+        fs::set_permissions(SHELL, Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
+fn serve(mut connection: UnixStream, heard: &Mutex<Heard>, answer: &(impl Fn(&Ask) -> Answer + ?Sized)) {
+    let heard = || heard.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(ask) = receive(&mut connection).and_then(|message| Ask::decode(&message).ok()) else { return };
+    heard().asked.push(ask.clone());
+    let message = answer(&ask).encode();
+    let length = u32::try_from(message.len()).unwrap_or(u32::MAX).to_le_bytes();
+    if connection.write_all(&[&length, message.as_slice()].concat()).is_err() {
+        return;
+    }
+    while let Some(message) = receive(&mut connection) {
+        if let Ok(told) = Told::decode(&message) {
+            heard().told.push(told);
+        }
+    }
+}
+
+fn receive(connection: &mut UnixStream) -> Option<Vec<u8>> {
+    let mut length = [0; 4];
+    connection.read_exact(&mut length).ok()?;
+    let mut message = vec![0; usize::try_from(u32::from_le_bytes(length)).ok()?];
+    connection.read_exact(&mut message).ok()?;
+    Some(message)
+}
+
+/// The account's own shell.
+pub(crate) fn own_shell() -> Answer {
+    Answer::Shell { shell: "/bin/bash".to_owned(), id: "one".to_owned(), record: false }
+}
+
+/// A program without a shell, as nobody confines it.
+pub(crate) fn program(path: &str, arguments: &[&[u8]]) -> Answer {
+    answer(path, arguments, None)
+}
+
+/// A program that may touch these files.
+pub(crate) fn confined(path: &str, arguments: &[&str], access: Access, paths: &[&str]) -> Answer {
+    let files = Files { access, paths: paths.iter().map(|path| (*path).to_owned()).collect() };
+    let arguments: Vec<&[u8]> = arguments.iter().map(|word| word.as_bytes()).collect();
+    answer(path, &arguments, Some(files))
+}
+
+fn answer(path: &str, arguments: &[&[u8]], files: Option<Files>) -> Answer {
+    let arguments = arguments.iter().map(|word| word.to_vec()).collect();
+    Answer::Program {
+        program: Program { path: path.to_owned(), arguments, environment: Vec::new(), files },
+        account: "deployer".to_owned(),
+        home: HOME.to_owned(),
+        id: "one".to_owned(),
+    }
+}
+
+/// The shell, started by the account with these words.
+pub(crate) fn shell(world: &World, words: &[&str]) -> program::Program {
+    let _ = world.home("deployer", UID, UID);
+    world.as_account("deployer", UID, UID, &[&[SHELL], words].concat())
+}
