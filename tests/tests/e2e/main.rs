@@ -16,6 +16,7 @@ mod broken_host;
 mod browser;
 mod certificates;
 mod cli;
+mod command_socket;
 mod damage;
 mod doctor;
 mod everywhere;
@@ -75,6 +76,9 @@ const THEMES: &[&[Case]] = &[
     revocation::grace::CASES,
     outage::CASES,
     prove::CASES,
+    command_socket::CASES,
+    command_socket::hostile::CASES,
+    command_socket::recordings::CASES,
     pushed::CASES,
     broken_host::CASES,
     secrets::CASES,

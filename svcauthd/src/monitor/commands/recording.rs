@@ -79,7 +79,9 @@ impl Folder {
         let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let file = File::from(openat(&self.0, name(session, number)?.as_str(), flags, Mode::empty())?);
         let meta = file.metadata()?;
-        if !meta.is_file() || meta.uid() != nix::unistd::geteuid().as_raw() || meta.nlink() != 1 {
+        let is_whole = meta.permissions().mode() & 0o200 != 0;
+        if !meta.is_file() || !is_whole || meta.uid() != nix::unistd::geteuid().as_raw() || meta.nlink() != 1
+        {
             return Err(io::Error::other("what stands in place of the recording is none"));
         }
         let file = lock(file)?;
@@ -126,6 +128,11 @@ impl Recording {
     /// Something about the recording itself.
     pub(super) fn mark(&mut self, text: &str) -> io::Result<()> {
         self.happened(Happened::Marked(text))
+    }
+
+    /// Something is missing at the end, and nobody may go on behind it, whatever room the disk has by then.
+    pub(super) fn give_up(&self) {
+        let _ = self.file.set_permissions(std::fs::Permissions::from_mode(0o400));
     }
 
     /// The end: what is still in memory goes to the disk.
@@ -300,6 +307,8 @@ mod tests {
         let lines = scratch.lines("4d8f-1-1.cast");
         let shown: Vec<&str> = lines[1..].iter().map(|line| line[2].as_str().unwrap()).collect();
         assert_eq!(shown, ["one", "back", "two"]);
+        folder.resume("4d8f-1", number, |_| true).unwrap().give_up();
+        assert!(folder.resume("4d8f-1", number, |_| true).is_err(), "something is missing at its end");
     }
 
     #[test]

@@ -66,6 +66,7 @@ impl Tape {
         let Err(error) = self.catch_up().and_then(|()| self.write(told)) else { return Ok(()) };
         self.trouble.raise(&error);
         if self.is_strict {
+            self.recording.give_up();
             return Err(error);
         }
         let missing = self.missing.get_or_insert_with(|| Missing {
