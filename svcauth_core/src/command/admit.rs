@@ -9,7 +9,7 @@ use std::string::{String, ToString as _};
 use std::vec::Vec;
 
 use super::transfer;
-use super::words::{Word, split};
+use super::words::{Syntax, Unplain, Word, split};
 use super::{CommandRule, Limits, Mode, Plan, Program, Refusal, Ruling, Wish, WordPattern};
 use crate::policy::Reason;
 
@@ -43,8 +43,9 @@ fn command(limits: &[&Limits], line: &[u8]) -> Result<Plan, Refusal> {
     if rules().any(|rule| *rule == CommandRule::Any) {
         return Ok(Plan::Line);
     }
-    let words =
-        split(line).map_err(|what| refuse(format!("{what}, and no rule allows lines for a shell")))?;
+    let words = split(line).map_err(|what| {
+        refuse(format!("{what}, and no rule allows lines for a shell{}", hint(line, what)))
+    })?;
     let Some(first) = words.first() else {
         return Err(refuse("the command is empty".to_string()));
     };
@@ -62,6 +63,18 @@ fn command(limits: &[&Limits], line: &[u8]) -> Result<Plan, Refusal> {
         // A rule that has the program says more about it than one of another kind.
         Some(Err(detail)) if closest.depth == 0 => Err(refuse(detail)),
         _ => Err(refuse(closest.detail)),
+    }
+}
+
+/// Wildcards are what clients of transfers leave to a shell on the other side.
+fn hint(line: &[u8], what: Unplain) -> &'static str {
+    let wild = matches!(what.what, Syntax::Byte(b'*' | b'?' | b'[' | b']'));
+    if wild && line.starts_with(b"rsync ") {
+        "; name the folder, and the files by --include and --exclude"
+    } else if wild && line.starts_with(b"scp ") {
+        "; name the files, or leave out -O, and scp itself finds them"
+    } else {
+        ""
     }
 }
 
