@@ -45,6 +45,7 @@ lints! {
     NOT_ENABLED = Note "not_enabled";
 
     CONFIG_INVALID = Fault "config_invalid";
+    COMMAND_OPEN = Warning "command_open";
 
     PAM_SERVICE_UNPROTECTED = Fault "pam_service_unprotected";
     PAM_OTHER_SERVICE_UNPROTECTED = Warning "pam_other_service_unprotected";

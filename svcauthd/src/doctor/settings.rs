@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use svcauth_core::command;
+use svcauth_core::config::Config;
 use svcauth_host::paths;
 
 use super::{Finding, Site, lint};
@@ -13,8 +15,25 @@ pub(super) fn examine(site: &Site, is_enabled: bool) -> Vec<Finding> {
     let mut found: Vec<Finding> = site.fault.iter().filter(matters).map(fault).collect();
     if let Some(loaded) = &site.loaded {
         found.extend(secrets(loaded).iter().map(fault));
+        found.extend(commands(&loaded.config));
     }
     found
+}
+
+/// Command rules that allow more than they say.
+fn commands(config: &Config) -> Vec<Finding> {
+    let limited = config.access.iter().filter_map(|rule| Some((rule.line, rule.limits.as_ref()?)));
+    let found = limited.flat_map(|(line, limits)| {
+        command::lint(limits).into_iter().map(move |what| {
+            let fix = "write the words that are needed and no others (svcauth.toml(5), commands)".to_owned();
+            lint::COMMAND_OPEN.found(
+                Some((PathBuf::from(paths::CONFIG), usize::try_from(line).ok())),
+                what,
+                fix,
+            )
+        })
+    });
+    found.collect()
 }
 
 fn secrets(loaded: &Loaded) -> Vec<ConfigFileError> {
@@ -40,4 +59,25 @@ fn fault(why: &ConfigFileError) -> Finding {
     let what =
         format!("{why}; the daemon does not start with it, and goes on with the last one that was right");
     lint::CONFIG_INVALID.found(Some(place), what, fix.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use svcauth_core::config::Config;
+
+    use super::commands;
+
+    #[test]
+    fn a_command_that_lets_a_client_run_anything_is_named_with_the_line_of_its_rule() {
+        let config = "[directory]\nkind = \"ldif\"\nfile = \"/etc/d.ldif\"\n[accounts]\nid_range = \"7000-7999\"\n\
+            [[access]]\naccounts = [\"a\"]\nroles = [\"r\"]\ncommands = [[\"/usr/bin/uptime\"]]\n\
+            [[access]]\naccounts = [\"b\"]\nroles = [\"r\"]\ncommands = [[\"/usr/bin/find\", \"<rest>\"]]\n";
+        let found = commands(&Config::parse(config).unwrap());
+        let codes: Vec<_> =
+            found.iter().map(|finding| (finding.code, finding.place.clone().unwrap().1)).collect();
+        assert_eq!(codes, [("command_open", Some(10)); 2]);
+        assert!(
+            found.iter().all(|finding| finding.what.starts_with("[\"/usr/bin/find\", \"<rest>\"]: find has"))
+        );
+    }
 }
