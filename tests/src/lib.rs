@@ -3,6 +3,7 @@
 //! Here: what drives real programs in private worlds. Not here: anything that decides, and unit tests of other crates.
 //! Nothing here is linked with svcauth: the tests drive what would be installed.
 
+pub mod ansible;
 pub mod artifacts;
 pub mod backend;
 pub mod browser;

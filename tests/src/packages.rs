@@ -39,6 +39,7 @@ pub const NEEDED: &[&str] = &[
     "patch",
     "python3-yaml",
     "ansible-core",
+    "python3-venv",
     "rsync",
     "git",
     "man-db",

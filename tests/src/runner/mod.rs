@@ -9,6 +9,7 @@ use std::process::{ExitCode, Stdio};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use crate::ansible;
 use crate::artifacts::Artifacts;
 use crate::browser;
 use crate::failure::{Outcome, indent};
@@ -110,7 +111,11 @@ fn run(all: &[Case], wish: &Wish) -> Outcome<bool> {
         packages::ensure(browser::PACKAGE, say)?;
     }
     let needs_svcauth = chosen.iter().any(|case| !case.name.starts_with(PLAIN));
+    let needs_ansible = chosen.iter().any(|case| case.name.starts_with(ansible::THEME));
+    // It takes half a minute, which a first build takes much longer than.
+    let fetching = needs_ansible.then(|| std::thread::spawn(|| ansible::fetch(say)));
     let artifacts = needs_svcauth.then(|| Artifacts::build(say)).transpose()?;
+    fetching.map(std::thread::JoinHandle::join);
     say(&format!("\nrunning {} tests", chosen.len()));
     let started = Instant::now();
     let verdicts = run_all(&chosen, wish, artifacts.as_ref());

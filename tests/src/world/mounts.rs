@@ -9,6 +9,7 @@ use nix::mount::{MsFlags, mount};
 use nix::unistd::sethostname;
 
 use super::ARTIFACTS;
+use crate::ansible;
 use crate::artifacts::Artifacts;
 use crate::failure::{Context, Outcome};
 use crate::program::Program;
@@ -27,6 +28,7 @@ const HOSTNAME: &str = "web1.example.com";
 pub(super) fn build(artifacts: Option<&Artifacts>) -> Outcome {
     mount_at("/", MsFlags::MS_REC | MsFlags::MS_PRIVATE).doing("make the mounts private")?;
     let products = artifacts.map_or_else(|| Ok(Vec::new()), open_products)?;
+    let ansible = artifacts.and_then(|built| ansible::below(built.folder())).map(File::open).transpose()?;
     file_system("proc", "/proc", "")?;
     file_system("tmpfs", "/run", "mode=755")?;
     for name in COPIED {
@@ -39,6 +41,7 @@ pub(super) fn build(artifacts: Option<&Artifacts>) -> Outcome {
     }
     devices()?;
     show_products(&products)?;
+    ansible.map_or(Ok(()), |folder| show_folder(&folder, ansible::FOLDER))?;
     for (folder, mode) in
         [("/run/sshd", 0o755), ("/run/lock", 0o1777), ("/run/sudo", 0o711), ("/run/world", 0o755)]
     {
@@ -77,6 +80,13 @@ fn show_products(products: &[(PathBuf, File)]) -> Outcome {
         bind(&source, path)?;
     }
     Ok(())
+}
+
+/// Shows an opened folder, which nothing inside can change.
+fn show_folder(folder: &File, at: &str) -> Outcome {
+    fs::create_dir_all(at)?;
+    bind(&format!("/proc/self/fd/{}", folder.as_raw_fd()), Path::new(at))?;
+    mount_at(at, MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY).doing(format!("protect {at}"))
 }
 
 fn overlay(name: &str) -> Outcome {
