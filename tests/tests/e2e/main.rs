@@ -17,6 +17,7 @@ mod browser;
 mod certificates;
 mod cli;
 mod command_socket;
+mod commands;
 mod damage;
 mod doctor;
 mod everywhere;
@@ -110,6 +111,6 @@ const THEMES: &[&[Case]] = &[
 ];
 
 fn main() -> ExitCode {
-    let everywhere = everywhere::CASES.iter().chain(setup::CASES).copied();
+    let everywhere = everywhere::CASES.iter().chain(commands::CASES).chain(setup::CASES).copied();
     svcauth_tests::runner::main(&everywhere.chain(THEMES.iter().copied()).collect::<Vec<_>>())
 }
