@@ -93,7 +93,7 @@ pub(super) fn run(args: &ExplainArgs) -> Done {
 
 /// What a PAM service can prove about who is behind it, as the PAM module tells services apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Proof {
+pub(super) enum Proof {
     /// sshd: a key, a certificate, a principal of a person that the snapshot knows.
     Sshd,
     /// su, runuser, sudo: the login name of whoever calls.
@@ -105,7 +105,7 @@ enum Proof {
 }
 
 impl Proof {
-    fn of_service(service: &str) -> Self {
+    pub(super) fn of_service(service: &str) -> Self {
         match Family::of(service) {
             Family::Sshd => Self::Sshd,
             Family::Su | Family::Sudo => Self::Caller,
@@ -115,11 +115,11 @@ impl Proof {
     }
 
     /// A caller whom the snapshot does not know has proven a name, and holds no role.
-    fn person_without_roles(self, login: &str) -> Option<Person> {
+    pub(super) fn person_without_roles(self, login: &str) -> Option<Person> {
         (self == Self::Caller && login != "root").then(|| Person::without_roles(login))
     }
 
-    fn origin<'a>(self, login: &str, account: &str, person: Option<&'a Person>) -> Origin<'a> {
+    pub(super) fn origin<'a>(self, login: &str, account: &str, person: Option<&'a Person>) -> Origin<'a> {
         match (self, person) {
             (Self::Nothing, _) => Origin::Unproven(Reason::NoOrigin),
             (Self::Job, _) if login == account => Origin::Local,
@@ -132,7 +132,7 @@ impl Proof {
 }
 
 /// Only sshd says where a request comes from; there it is part of the question, or left open.
-fn source(service: &str, from: Option<IpAddr>) -> Source {
+pub(super) fn source(service: &str, from: Option<IpAddr>) -> Source {
     match (Family::of(service), from) {
         (Family::Sshd, None) => Source::NotYetKnown,
         (_, from) => Source::of(service, from.map(|address| address.to_string()).as_deref()),
@@ -298,7 +298,7 @@ fn without_limits(found: &Explanation) -> Option<&Rule> {
 }
 
 /// A word as a shell takes it.
-fn shell_word(word: &str) -> String {
+pub(super) fn shell_word(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-=,@:/+".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         return word.to_owned();

@@ -8,10 +8,12 @@ mod completions;
 mod doctor;
 mod enable;
 mod explain;
+mod explain_command;
 mod log;
 pub(crate) mod output;
 mod progress;
 mod prove;
+mod replay;
 mod report;
 mod roles;
 mod setup;
@@ -91,6 +93,11 @@ enum Command {
     /// Limit an account to what is done with it
     #[command(subcommand)]
     Commands(commands::Commands),
+    /// Play what an interactive shell has shown, or list what is recorded
+    ///
+    /// Recordings are made where an access rule has record = true. The keys of the player: space holds it, q ends it. Needs root.
+    /// Exit status: 0 played, or listed; 1 a file is damaged or cannot be read; 2 usage, or nothing is recorded of it.
+    Replay(replay::ReplayArgs),
     /// Say who may use what on this host, and what nobody uses
     #[command(subcommand)]
     Report(report::Report),
@@ -169,6 +176,9 @@ struct ExplainArgs {
     /// Source address to ask about; without it every `from` of a rule is taken as met
     #[arg(long, value_name = "ADDRESS")]
     from: Option<std::net::IpAddr>,
+    /// Ask about this command line: what admits it and what would run, or what is in the way
+    #[arg(long, value_name = "LINE")]
+    command: Option<String>,
     #[command(flatten)]
     json: Json,
 }
@@ -224,7 +234,10 @@ pub fn run() -> ExitCode {
         Command::Status(json) => status::run(&json),
         Command::Sync(args) => sync::run(&args),
         Command::Accounts(args) => accounts::run(&args),
-        Command::Explain(args) => explain::run(&args),
+        Command::Explain(args) => match &args.command {
+            Some(line) => explain_command::run(&args, line),
+            None => explain::run(&args),
+        },
         Command::Log(args) => log::run(&args),
         Command::Roles(args) => roles::run(&args),
         Command::Setup(args) => setup::run(*args),
@@ -232,6 +245,7 @@ pub fn run() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Commands(args) => commands::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Enable(args) => enable::enable(&args),
         Command::Confirm(json) => enable::confirm(&json),
         Command::Disable(args) => enable::disable(&args),

@@ -159,14 +159,19 @@ fn plain(word: &[u8]) -> Option<String> {
     (!is_odd).then(|| format!("/{}", parts.join("/")))
 }
 
-/// The folder that has to be open for a file to be made: the nearest one that is there.
+/// The path that a rule can name: of what is made, and of what is gone by now, the nearest folder that is there.
 fn place(path: &str, access: Access, kind: Kind, host: &Host<'_>) -> String {
-    let is_made = access == Access::Write && kind != Kind::Git && !(host.is_folder)(path);
-    let above = path.rsplit_once('/').map(|(above, _)| above).filter(|above| !above.is_empty());
-    match above {
-        Some(above) if is_made => above.to_owned(),
-        _ => path.to_owned(),
+    let is_made = access == Access::Write && kind != Kind::Git;
+    let fits = |path: &str| (host.is_folder)(path) || (!is_made && (host.is_there)(path));
+    let mut at = path;
+    while !fits(at) {
+        match at.rsplit_once('/') {
+            Some((above, _)) if !above.is_empty() => at = above,
+            // Nothing of it is on this host.
+            _ => return path.to_owned(),
+        }
     }
+    at.to_owned()
 }
 
 /// A few folders that hold all these paths. Never `/` for paths that are below it.
@@ -231,7 +236,8 @@ mod tests {
             lines.iter().map(|line| super::transfer(line.as_bytes(), &seen).expect(line)).collect();
         let host = super::Host {
             program: &|_| None,
-            is_folder: &|path| matches!(path, "/srv/www" | "/srv/www/app"),
+            is_folder: &|path| matches!(path, "/srv" | "/srv/www" | "/srv/www/app" | "/srv/git/a.git"),
+            is_there: &|path| path == "/var/log/app",
             home: home.map(str::to_owned),
         };
         let rules = super::rules(transfers[0].kind, &transfers, &host);
@@ -264,6 +270,10 @@ mod tests {
             (
                 &["git-upload-pack '/srv/git/a.git'"],
                 &[r#"{ kind = "git", access = "read", paths = ["/srv/git/a.git"] }"#],
+            ),
+            (
+                &["scp -f /srv/www/gone/x", "scp -f /nowhere/x"],
+                &[r#"{ kind = "scp", access = "read", paths = ["/nowhere/x", "/srv/www"] }"#],
             ),
             (&["git-receive-pack 'a.git'"], &[r#"{ kind = "git", access = "write", paths = ["/home/d"] }"#]),
             (&["/usr/lib/openssh/sftp-server"], &[r#"{ kind = "sftp", access = "write", paths = ["/"] }"#]),

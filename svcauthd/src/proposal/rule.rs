@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use svcauth_core::command::{CommandRule, Limits, Mode, Ruling, Wish, admit, split};
+use svcauth_core::command::{CommandRule, Limits, Mode, Ruling, Wish, WordPattern, admit, lint, split};
 
 use super::cluster::{self, Words};
 use super::corpus::{Asked, Corpus, Seen};
@@ -14,6 +14,8 @@ pub struct Host<'a> {
     pub program: &'a dyn Fn(&str) -> Option<String>,
     /// Whether this path is a folder.
     pub is_folder: &'a dyn Fn(&str) -> bool,
+    /// Whether there is anything at this path.
+    pub is_there: &'a dyn Fn(&str) -> bool,
     /// The home directory of the account.
     pub home: Option<String>,
 }
@@ -165,9 +167,7 @@ impl<'a> Sorting<'a> {
                 if self.missing.contains(&path) {
                     rule.remarks.push(format!("this host has no {path}: write the path that it has"));
                 }
-                if is_runner {
-                    rule.remarks.push("this program can run others: review its words".to_owned());
-                }
+                rule.remarks.extend(dangers(&rule.rule));
                 keep(&mut self.proposal.commands, rule);
             }
             for line in left {
@@ -221,14 +221,22 @@ fn runs_a_line(program: &str, arguments: &[Vec<u8>]) -> bool {
         && arguments.iter().take_while(|word| word.starts_with(b"-")).any(is_text)
 }
 
-/// Programs that start others by what their words say.
-const RUNNERS: &str = "ansible ansible-playbook at awk bash batch busybox capsh chroot crontab csh curl dash doas docker ed emacs \
-    env ex find fish flock gawk gdb git ionice journalctl ksh kubectl less make man mawk more mount nano nice node nohup \
-    nsenter perl php pkexec podman python rsync ruby scp screen script sed setsid sftp sh ssh stdbuf su sudo systemd-run tar \
-    tcpdump tcsh timeout tmux unshare vi view vim watch wget xargs zip zsh";
+/// What an administrator should know about a rule, alone.
+fn dangers(rule: &CommandRule) -> Vec<String> {
+    let alone = Limits { commands: vec![rule.clone()], ..Limits::default() };
+    // The rule itself stands below the remark.
+    let shown: String = super::write::command_toml(rule);
+    lint(&alone)
+        .into_iter()
+        .map(|why| why.strip_prefix(&format!("{shown}: ")).map(str::to_owned).unwrap_or(why))
+        .collect()
+}
 
+/// Whether a program starts others, or writes files, by what its words say.
 fn runs_others(path: &str) -> bool {
+    const MORE: &str = "ansible ansible-playbook capsh curl docker git journalctl kubectl make mount podman rsync scp ssh \
+        systemctl tcpdump wget zip";
     let name = last_part(path);
-    let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    RUNNERS.split_ascii_whitespace().any(|runner| runner == name || runner == bare)
+    let any = [WordPattern::Exact(path.to_owned()), WordPattern::Rest].to_vec();
+    MORE.split_ascii_whitespace().any(|more| more == name) || !dangers(&CommandRule::Words(any)).is_empty()
 }

@@ -18,7 +18,8 @@ fn host() -> Host<'static> {
         "deploy" => Some("/usr/local/bin/deploy".to_owned()),
         name => Some(format!("/usr/bin/{name}")),
     };
-    Host { program, is_folder: &|path| path.starts_with("/srv/www"), home: Some("/home/deployer".to_owned()) }
+    let is_folder: &'static dyn Fn(&str) -> bool = &|path| path.starts_with("/srv/www");
+    Host { program, is_folder, is_there: is_folder, home: Some("/home/deployer".to_owned()) }
 }
 
 fn corpus<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Corpus {

@@ -163,7 +163,7 @@ fn split(call: &str) -> Vec<String> {
 #[test]
 fn every_command_line_of_an_example_is_understood() {
     let read = |path: &str| std::fs::read_to_string(crate::page::workspace().join(path)).unwrap();
-    let documents = ["README.md", "docs/audit.md", "docs/reports.md"].map(read);
+    let documents = ["README.md", "docs/audit.md", "docs/reports.md", "docs/commands.md"].map(read);
     let blocks = documents.iter().flat_map(|text| text.split("```").skip(1).step_by(2).map(str::to_owned));
     let indented = documents[1].lines().filter(|line| line.starts_with("    ")).map(str::to_owned);
     let displays = Page::all().into_iter().flat_map(|page| page.displays());

@@ -6,6 +6,7 @@ mod audit;
 mod command;
 mod completions;
 mod config;
+mod guide;
 mod host;
 mod lint;
 mod page;

@@ -152,7 +152,12 @@ fn proposals<'a>(
 ) -> Result<Vec<(&'a WrittenRule, Proposal)>, Failure> {
     let user = nix::unistd::User::from_name(&args.account).ok().flatten();
     let home = user.and_then(|user| user.dir.into_os_string().into_string().ok());
-    let host = Host { program: &program, is_folder: &|path| Path::new(path).is_dir(), home };
+    let host = Host {
+        program: &program,
+        is_folder: &|path| Path::new(path).is_dir(),
+        is_there: &|path| Path::new(path).exists(),
+        home,
+    };
     let corpus = |rule: &&'a WrittenRule| Some((*rule, propose(learned.by_rule.get(&rule.line)?, &host)));
     let found: Vec<_> = rules.iter().filter_map(corpus).collect();
     if found.is_empty() {
