@@ -27,12 +27,12 @@ const DROP_IN: &str = "/etc/ssh/sshd_config.d/10-svcauth.conf";
 const TOKEN: &[u8] = b"reached the target\n";
 
 /// A TCP port and a Unix socket that say where one has come to.
-struct Target(u16);
+pub(crate) struct Target(u16);
 
 impl Target {
     const SOCKET: &'static str = "/tmp/target";
 
-    fn open() -> Outcome<Self> {
+    pub(crate) fn open() -> Outcome<Self> {
         use std::os::unix::fs::PermissionsExt as _;
         let tcp = TcpListener::bind("127.0.0.1:0")?;
         let port = tcp.local_addr()?.port();
@@ -46,8 +46,8 @@ impl Target {
     }
 }
 
-/// One way to forward, by its letter in the rows below.
-fn works(key: &Key, way: char, target: &Target, port: u16) -> Outcome<bool> {
+/// Whether one way to forward works, by its letter in the rows below.
+pub(crate) fn works(user: &str, key: &Key, way: char, target: &Target, port: u16) -> Outcome<bool> {
     let to = target.0;
     let socket = format!("/tmp/forwarded-{port}");
     let word = match way {
@@ -58,15 +58,14 @@ fn works(key: &Key, way: char, target: &Target, port: u16) -> Outcome<bool> {
         'r' => ["-R".to_owned(), format!("{socket}:127.0.0.1:{to}")],
         'W' => {
             let word = format!("127.0.0.1:{to}");
-            let ended =
-                client(&["-W", &word], "deployer", key, &[]).patience(Duration::from_secs(10)).run()?;
+            let ended = client(&["-W", &word], user, key, &[]).patience(Duration::from_secs(10)).run()?;
             return Ok(ended.stdout.as_bytes() == TOKEN);
         }
-        _ => return in_session(key, way),
+        _ => return in_session(user, key, way),
     };
     let log = tempfile()?;
     let options = ["-N", &word[0], &word[1]];
-    let mut ssh = client(&options, "deployer", key, &[]).start(log)?;
+    let mut ssh = client(&options, user, key, &[]).start(log)?;
     let end = Instant::now() + Duration::from_secs(2);
     let mut reached = false;
     while !reached && Instant::now() < end && ssh.ended().is_none() {
@@ -114,14 +113,14 @@ fn through_proxy(mut stream: TcpStream, to: u16) -> bool {
 }
 
 /// What a session finds: an agent, a display, a terminal.
-fn in_session(key: &Key, way: char) -> Outcome<bool> {
+fn in_session(user: &str, key: &Key, way: char) -> Outcome<bool> {
     let (options, variable): (&[&str], &str) = match way {
         'A' => (&["-A"], "SSH_AUTH_SOCK"),
         'X' => (&["-X", "-oForwardX11Trusted=yes"], "DISPLAY"),
         _ => (&["-tt"], "SSH_TTY"),
     };
     let command = format!("printenv {variable}");
-    let ssh = client(options, "deployer", key, &[&command]).env("DISPLAY", ":7").env("SSH_AUTH_SOCK", AGENT);
+    let ssh = client(options, user, key, &[&command]).env("DISPLAY", ":7").env("SSH_AUTH_SOCK", AGENT);
     Ok(!ssh.patience(Duration::from_secs(10)).run()?.text().is_empty())
 }
 
@@ -176,7 +175,7 @@ fn a_key_lets_sshd_forward_what_the_rules_of_its_owner_allow_and_no_more(world: 
         let mut found = String::new();
         for way in ALL.chars() {
             port += 1;
-            if works(host.key(login)?, way, &target, port)? {
+            if works("deployer", host.key(login)?, way, &target, port)? {
                 found.push(way);
             }
         }

@@ -10,6 +10,7 @@ mod bytes;
 mod clients;
 mod deploy;
 mod escapes;
+mod forced;
 mod interactive;
 mod learning;
 mod membership;
@@ -33,6 +34,7 @@ pub(crate) const CASES: &[&[Case]] = &[
     deploy::CASES,
     bytes::CASES,
     escapes::CASES,
+    forced::CASES,
     outage::CASES,
     argv::CASES,
     transfers::CASES,
