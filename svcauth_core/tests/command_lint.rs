@@ -47,6 +47,24 @@ fn a_transfer_that_may_replace_what_a_rule_runs_is_named() {
 }
 
 #[test]
+fn a_transfer_that_may_write_the_hooks_of_a_push_is_named() {
+    let both = |git, paths: [&str; 2], access| {
+        let [repositories, transferred] = paths;
+        lint(&limits(vec![
+            CommandRule::Git(files(git, repositories)),
+            CommandRule::Rsync(files(access, transferred)),
+        ]))
+    };
+    for paths in [["/srv/git", "/srv/git"], ["/srv/git", "/srv"], ["/srv", "/srv/git/x"]] {
+        let found = both(Access::Write, paths, Access::Write);
+        assert!(matches!(found.as_slice(), [one] if one.contains("runs the hooks")), "{found:?}");
+        assert!(both(Access::Read, paths, Access::Write).is_empty());
+        assert!(both(Access::Write, paths, Access::Read).is_empty());
+    }
+    assert!(both(Access::Write, ["/srv/git", "/srv/gi"], Access::Write).is_empty());
+}
+
+#[test]
 fn a_rule_of_sftp_that_another_one_hides_is_named() {
     let reads = CommandRule::Sftp(files(Access::Read, "/srv/r"));
     let writes = CommandRule::Sftp(files(Access::Write, "/srv/w"));

@@ -30,7 +30,8 @@ pub fn lint(limits: &Limits) -> Vec<String> {
             }
             CommandRule::Rsync(files) => found.extend(transfer("rsync", files)),
             CommandRule::Scp(files) => found.extend(transfer("scp", files)),
-            CommandRule::Git(_) | CommandRule::Any => {}
+            CommandRule::Git(files) => found.extend(hooks(files, limits)),
+            CommandRule::Any => {}
         }
     }
     found.into_iter().collect()
@@ -46,22 +47,39 @@ fn words(patterns: &[WordPattern], limits: &Limits) -> Vec<String> {
         .map(|danger| format!("{rule}: {name} {}", danger.sentence()))
         .collect();
     found.extend(replaceable(program, limits).map(|path| {
-        format!("{rule}: a transfer may write {path}, and so replace this program by any other")
+        format!("{rule}: a transfer may write {path}, and so put another program here where its folder's mode allows")
     }));
     found
 }
 
 /// The path of a transfer that may write the program.
 fn replaceable<'a>(program: &str, limits: &'a Limits) -> Option<&'a String> {
+    // The system's own are not the account's to write.
+    let is_system =
+        ["/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/"].iter().any(|folder| program.starts_with(folder));
+    written(limits).find(|path| !is_system && holds(path, program))
+}
+
+/// What transfers may write.
+fn written(limits: &Limits) -> impl Iterator<Item = &String> {
     let files = limits.commands.iter().filter_map(|rule| match rule {
         CommandRule::Rsync(files) | CommandRule::Scp(files) | CommandRule::Sftp(files) => Some(files),
         CommandRule::Words(_) | CommandRule::Git(_) | CommandRule::Any => None,
     });
-    let mut paths = files.filter(|files| files.access == Access::Write).flat_map(|files| &files.paths);
-    // The system's own are not the account's to write.
-    let is_system =
-        ["/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/"].iter().any(|folder| program.starts_with(folder));
-    paths.find(|path| !is_system && holds(path, program))
+    files.filter(|files| files.access == Access::Write).flat_map(|files| &files.paths)
+}
+
+/// A push runs the hooks of its repository, and a transfer could bring some.
+fn hooks(files: &Files, limits: &Limits) -> Option<String> {
+    if files.access == Access::Read {
+        return None;
+    }
+    let met = |path: &&String| files.paths.iter().any(|git| holds(git, path) || holds(path, git));
+    let path = written(limits).find(met)?;
+    Some(format!(
+        "git with access = \"write\" runs the hooks of repositories, and a transfer may write {path}, and so any hook; \
+         keep repositories apart from what is transferred"
+    ))
 }
 
 fn holds(path: &str, program: &str) -> bool {
