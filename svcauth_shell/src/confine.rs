@@ -2,7 +2,7 @@
 //!
 //! Paths are not compared here: the kernel looks at the files that are opened in the end, whatever names, symbolic links or
 //! working directories led to them. What it does not look at: who may connect to a socket in the file system, and the modes,
-//! owners and times of files, which may be changed wherever the account may (decision 30).
+//! owners and times of files, which may be changed wherever the account may (decision 32).
 
 use std::os::fd::OwnedFd;
 

@@ -12,11 +12,14 @@ mod daemon;
 mod environment;
 mod failure;
 mod invocation;
+mod link;
 mod local;
 mod parent;
 mod process_sys;
 mod real_path;
+mod recorded;
 mod run;
+mod terminal_sys;
 
 pub use run::run;
 

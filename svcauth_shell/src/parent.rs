@@ -1,11 +1,15 @@
 //! Being the parent of a command: what is sent to us is for the command, and its end is ours.
 
+use std::os::fd::AsFd as _;
+
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::unistd::{Pid, getpid};
 use svcauth_core::command::protocol::Told;
 
+use crate::link::Link;
 use crate::process_sys::{self, Change};
 
 /// The signals that were blocked, one by one.
@@ -14,8 +18,17 @@ pub(crate) fn signals(blocked: &SigSet) -> nix::Result<SignalFd> {
 }
 
 /// Waits until the command has ended.
-pub(crate) fn wait(child: Pid, signals: &SignalFd) -> Told {
+pub(crate) fn wait(child: Pid, signals: &SignalFd, link: &mut Link) -> Told {
     loop {
+        let (signalled, cut) = poll_both(signals, link);
+        if cut {
+            link.cut();
+        }
+        // Whoever asks later how it ended will know more by it; nothing depends on it.
+        let _ = link.resume();
+        if !signalled {
+            continue;
+        }
         if let Ok(Some(signal)) = signals.read_signal() {
             if let Some(end) = take(child, &signal) {
                 return end;
@@ -24,8 +37,21 @@ pub(crate) fn wait(child: Pid, signals: &SignalFd) -> Told {
     }
 }
 
+/// Whether there is a signal, and whether the daemon has hung up.
+fn poll_both(signals: &SignalFd, link: &Link) -> (bool, bool) {
+    let timeout =
+        link.pause().and_then(|pause| PollTimeout::try_from(pause).ok()).unwrap_or(PollTimeout::NONE);
+    let mut waiting = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+    waiting.extend(link.watched().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+    if poll(&mut waiting, timeout).is_err() {
+        return (false, false);
+    }
+    let ready = |index: usize| waiting.get(index).is_some_and(|fd| fd.any().unwrap_or_default());
+    (ready(0), ready(1))
+}
+
 /// Does what one signal asks for; gives the end of the command.
-fn take(child: Pid, signal: &siginfo) -> Option<Told> {
+pub(crate) fn take(child: Pid, signal: &siginfo) -> Option<Told> {
     let number = i32::try_from(signal.ssi_signo).unwrap_or_default();
     if number != libc::SIGCHLD {
         if is_for_child(child, number, signal) {
@@ -33,14 +59,19 @@ fn take(child: Pid, signal: &siginfo) -> Option<Told> {
         }
         return None;
     }
-    match process_sys::look(child) {
-        Change::None => None,
+    let change = process_sys::look(child);
+    if change == Change::Stopped {
+        stop_too(child);
+    }
+    end(change)
+}
+
+/// The end, if it is one.
+pub(crate) fn end(change: Change) -> Option<Told> {
+    match change {
         Change::Exited(status) => Some(Told::Exited(status)),
         Change::Killed(signal) => Some(Told::Killed(signal)),
-        Change::Stopped => {
-            stop_too(child);
-            None
-        }
+        Change::None | Change::Stopped => None,
     }
 }
 
@@ -75,7 +106,7 @@ fn parent_of(process: Pid) -> Option<Pid> {
 
 /// Whoever waits for us sees the command stopped, as it would without us. Unless all of the group were stopped, we with them,
 /// and have gone on since.
-fn stop_too(child: Pid) {
+pub(crate) fn stop_too(child: Pid) {
     if !process_sys::goes_on(child) {
         process_sys::send(getpid(), libc::SIGSTOP);
         process_sys::send(child, libc::SIGCONT);

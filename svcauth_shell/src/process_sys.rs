@@ -23,6 +23,18 @@ pub(crate) struct Words {
     pub(crate) environment: Vec<CString>,
 }
 
+impl Words {
+    /// The session has another terminal than the one that sshd has named.
+    pub(crate) fn name_terminal(&mut self, name: &str) {
+        let named = |pair: &CString| pair.as_bytes().starts_with(b"SSH_TTY=");
+        if let (Some(pair), Ok(other)) =
+            (self.environment.iter_mut().find(|pair| named(pair)), CString::new(format!("SSH_TTY={name}")))
+        {
+            *pair = other;
+        }
+    }
+}
+
 /// Which descriptors above 2 the command gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Descriptors {
@@ -205,6 +217,11 @@ pub(crate) fn let_go(own: &[BorrowedFd<'_>]) -> nix::Result<()> {
     dup2_stdout(&nothing)?;
     dup2_stderr(&nothing)?;
     drop(nothing);
+    close_others(own)
+}
+
+/// The same of what was inherited beside the standard descriptors.
+pub(crate) fn close_others(own: &[BorrowedFd<'_>]) -> nix::Result<()> {
     let own: Vec<c_int> = own.iter().map(|fd| fd.as_raw_fd()).collect();
     for fd in open_descriptors()?.into_iter().filter(|fd| *fd > 2 && !own.contains(fd)) {
         // SAFETY: these numbers were inherited: no object of this process owns them. close(2) reads no memory.

@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::{CString, OsStr, OsString, c_int};
 use std::io::IsTerminal as _;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
@@ -13,17 +13,20 @@ use nix::unistd::getuid;
 use svcauth_core::command::protocol::{Answer, Ask, Told};
 use svcauth_core::command::{Program, SFTP_SERVERS, SHELL_PATH};
 
-use crate::daemon::Connection;
 use crate::failure::{Failure, say};
 use crate::invocation::Invocation;
+use crate::link::Link;
 use crate::local::Local;
 use crate::process_sys::{Descriptors, Signals, Words};
-use crate::{FAILED, confine, daemon, environment, invocation, local, parent, process_sys};
+use crate::{
+    FAILED, confine, daemon, environment, invocation, local, parent, process_sys, recorded, terminal_sys,
+};
 
 /// The whole program. Gives its exit status, or ends by the signal that ended the command.
 #[must_use]
 pub fn run() -> c_int {
     std::panic::set_hook(Box::new(|panic| {
+        terminal_sys::restore();
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         say(&format!("internal error at {place}; nothing more was run"));
         std::process::exit(c_int::from(FAILED));
@@ -55,11 +58,18 @@ fn ask_and_run() -> Result<Told, Failure> {
     };
     let (connection, answer) = daemon::ask(&question)?;
     match answer {
-        Answer::Shell { record: true, .. } => {
-            Err(Failure::failed("this session is to be recorded, which is not possible yet"))
+        Answer::Shell { shell, id, record } => {
+            let mut link = Link::new(connection, question, id);
+            let words = shell_words(&shell, &asked)?;
+            if record {
+                recorded::run(&mut link, words)
+            } else {
+                start_and_wait(&mut link, &words, Descriptors::Inherited, || Ok(()))
+            }
         }
-        Answer::Shell { shell, .. } => run_shell(connection, &shell, &asked),
-        Answer::Program { program, account, home, .. } => run_program(connection, &program, &account, &home),
+        Answer::Program { program, account, home, id } => {
+            run_program(&mut Link::new(connection, question, id), &program, &account, &home)
+        }
         Answer::Refused { message, .. } => Err(Failure::refused(message)),
         Answer::NotManaged => Err(become_shell(&unmanaged_shell(uid)?, &asked)),
         Answer::Resumed => Err(Failure::failed("svcauthd answered what was not asked; nothing was run")),
@@ -85,50 +95,43 @@ fn become_shell(shell: &str, asked: &Invocation) -> Failure {
     }
 }
 
-fn run_shell(connection: Connection, shell: &str, asked: &Invocation) -> Result<Told, Failure> {
-    let words = shell_words(shell, asked)?;
-    start_and_wait(connection, &words, Descriptors::Inherited, || Ok(()))
-}
-
-fn run_program(
-    mut connection: Connection,
-    program: &Program,
-    account: &str,
-    home: &str,
-) -> Result<Told, Failure> {
+fn run_program(link: &mut Link, program: &Program, account: &str, home: &str) -> Result<Told, Failure> {
     let words = program_words(program, account, home)?;
     let Some(files) = &program.files else {
-        return start_and_wait(connection, &words, Descriptors::Closed, || Ok(()));
+        return start_and_wait(link, &words, Descriptors::Closed, || Ok(()));
     };
     match confine::prepare(program, files) {
-        Ok(confinement) => start_and_wait(connection, &words, Descriptors::Closed, || confinement.put_on()),
+        Ok(confinement) => start_and_wait(link, &words, Descriptors::Closed, || confinement.put_on()),
         Err(failure) => {
-            let _ = connection.tell(&Told::NotStarted(Errno::EACCES as i32));
+            link.tell(&Told::NotStarted(Errno::EACCES as i32));
             Err(failure)
         }
     }
 }
 
 fn start_and_wait(
-    mut connection: Connection,
+    link: &mut Link,
     words: &Words,
     descriptors: Descriptors,
     prepare: impl FnOnce() -> nix::Result<()>,
 ) -> Result<Told, Failure> {
     let (came, blocked) = Signals::take().map_err(broken)?;
     let signals = parent::signals(&blocked).map_err(broken)?;
-    let child = match process_sys::start(words, &came, descriptors, prepare) {
-        Ok(child) => child,
-        Err(errno) => {
-            let _ = connection.tell(&Told::NotStarted(errno as i32));
-            return Err(cannot_start(&words.file.to_string_lossy(), errno));
-        }
-    };
+    let started = process_sys::start(words, &came, descriptors, prepare);
+    let child = started.map_err(|errno| not_started(link, words, errno))?;
     // What is not let go of is only noticed by somebody who waits for its end.
-    let _ = process_sys::let_go(&[connection.as_fd(), signals.as_fd()]);
-    let end = parent::wait(child, &signals);
-    let _ = connection.tell(&end);
+    let own: Vec<BorrowedFd<'_>> = link.watched().into_iter().chain([signals.as_fd()]).collect();
+    let _ = process_sys::let_go(&own);
+    drop(own);
+    let end = parent::wait(child, &signals, link);
+    link.tell(&end);
     Ok(end)
+}
+
+/// Tells that what was allowed has not begun.
+pub(crate) fn not_started(link: &mut Link, words: &Words, errno: Errno) -> Failure {
+    link.tell(&Told::NotStarted(errno as i32));
+    cannot_start(&words.file.to_string_lossy(), errno)
 }
 
 /// As sshd, su and login start a shell: by its name, with a dash before it when it is to read the profile.
@@ -175,6 +178,6 @@ fn cannot_start(file: &str, errno: Errno) -> Failure {
     Failure::not_started(format!("{file} could not be started: {}", errno.desc()))
 }
 
-fn broken(errno: Errno) -> Failure {
+pub(crate) fn broken(errno: Errno) -> Failure {
     Failure::failed(format!("svcauth-shell cannot work here: {}; nothing was run", errno.desc()))
 }

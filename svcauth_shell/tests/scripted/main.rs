@@ -6,12 +6,19 @@ mod confined;
 mod ends;
 mod environment;
 mod peer;
+mod recorded;
 mod words;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    svcauth_tests::runner::main(&[words::CASES, ends::CASES, environment::CASES, confined::CASES])
+    svcauth_tests::runner::main(&[
+        words::CASES,
+        ends::CASES,
+        environment::CASES,
+        recorded::CASES,
+        confined::CASES,
+    ])
 }
 
 /// Cases that follow each other in one world: what they start ends with them.

@@ -27,27 +27,59 @@ pub(crate) struct Heard {
     pub(crate) told: Vec<Told>,
 }
 
+impl Heard {
+    /// What the terminal has shown.
+    pub(crate) fn output(&self) -> String {
+        let shown = self
+            .told
+            .iter()
+            .filter_map(|told| if let Told::Output(bytes) = told { Some(bytes.as_slice()) } else { None });
+        String::from_utf8_lossy(&shown.collect::<Vec<_>>().concat()).replace('\r', "")
+    }
+}
+
+/// Whether it hears what is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ears {
+    Open,
+    Closed,
+}
+
 /// Listens as long as the process lives; another one in its place takes over.
 #[derive(Debug)]
-pub(crate) struct Peer(Arc<Mutex<Heard>>);
+pub(crate) struct Peer {
+    heard: Arc<Mutex<Heard>>,
+    open: Arc<Mutex<Vec<UnixStream>>>,
+}
 
 impl Peer {
     /// Answers everybody by this function.
     pub(crate) fn start(answer: impl Fn(&Ask) -> Answer + Send + Sync + 'static) -> Outcome<Self> {
+        Self::listen(answer, Ears::Open)
+    }
+
+    /// Answers everybody the same, and then reads nothing more.
+    pub(crate) fn deaf(answer: Answer) -> Outcome<Self> {
+        Self::listen(move |_| answer.clone(), Ears::Closed)
+    }
+
+    fn listen(answer: impl Fn(&Ask) -> Answer + Send + Sync + 'static, ears: Ears) -> Outcome<Self> {
         install()?;
         fs::create_dir_all("/run/svcauth")?;
         let _ = fs::remove_file(SOCKET);
         let listener = UnixListener::bind(SOCKET)?;
         fs::set_permissions(SOCKET, Permissions::from_mode(0o666))?;
         let heard = Arc::new(Mutex::new(Heard::default()));
-        let (into, answer) = (heard.clone(), Arc::new(answer));
+        let open = Arc::new(Mutex::new(Vec::new()));
+        let (into, kept, answer) = (heard.clone(), open.clone(), Arc::new(answer));
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 let (into, answer) = (into.clone(), answer.clone());
-                std::thread::spawn(move || serve(connection, &into, &*answer));
+                kept.lock().unwrap_or_else(PoisonError::into_inner).extend(connection.try_clone());
+                std::thread::spawn(move || serve(connection, &into, &*answer, ears));
             }
         });
-        Ok(Self(heard))
+        Ok(Self { heard, open })
     }
 
     /// Answers everybody the same.
@@ -57,7 +89,15 @@ impl Peer {
 
     /// What was heard so far.
     pub(crate) fn heard(&self) -> Heard {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes away as a daemon that ends: nobody listens, and all connections are cut.
+    pub(crate) fn cut(&self) {
+        let _ = fs::remove_file(SOCKET);
+        for connection in self.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let _ = connection.shutdown(std::net::Shutdown::Both);
+        }
     }
 
     /// The end of the one command that was asked for.
@@ -80,13 +120,23 @@ pub(crate) fn install() -> Outcome {
     Ok(())
 }
 
-fn serve(mut connection: UnixStream, heard: &Mutex<Heard>, answer: &(impl Fn(&Ask) -> Answer + ?Sized)) {
+fn serve(
+    mut connection: UnixStream,
+    heard: &Mutex<Heard>,
+    answer: &(impl Fn(&Ask) -> Answer + ?Sized),
+    ears: Ears,
+) {
     let heard = || heard.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(ask) = receive(&mut connection).and_then(|message| Ask::decode(&message).ok()) else { return };
     heard().asked.push(ask.clone());
     let message = answer(&ask).encode();
     let length = u32::try_from(message.len()).unwrap_or(u32::MAX).to_le_bytes();
     if connection.write_all(&[&length, message.as_slice()].concat()).is_err() {
+        return;
+    }
+    if ears == Ears::Closed {
+        // Open as long as the process lives.
+        std::mem::forget(connection);
         return;
     }
     while let Some(message) = receive(&mut connection) {

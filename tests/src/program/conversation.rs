@@ -6,10 +6,11 @@ use std::os::fd::AsFd as _;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::openpty;
 
-use super::{Program, exit_code};
+use super::{Program, exit_code, wait_for};
 use crate::failure::{Context, Failure, Outcome, require};
 
 /// How long a program may be silent before what is expected of it.
@@ -32,6 +33,10 @@ impl Program {
     pub fn converse(self) -> Outcome<Conversation> {
         let Self { command: own, line, .. } = self;
         let pair = openpty(None, None).doing("make a terminal")?;
+        // A program that had our end could not lose its terminal, and one that had its own twice would keep it.
+        for end in [&pair.master, &pair.slave] {
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        }
         let mut command = std::process::Command::new("setsid");
         command.args(["--ctty", "--wait", "--"]).arg(own.get_program()).args(own.get_args());
         command.env_clear().envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -93,6 +98,13 @@ impl Conversation {
         }
         let status = self.child.wait()?;
         Ok((exit_code(status), std::mem::take(&mut self.shown)))
+    }
+
+    /// Closes the window: the terminal is gone. Gives the exit status.
+    pub fn hang_up(mut self) -> Outcome<i32> {
+        self.terminal = File::open("/dev/null")?;
+        let status = wait_for(&mut self.child, PATIENCE);
+        status.map(exit_code).ok_or_else(|| Failure::new(format!("{} goes on without a terminal", self.line)))
     }
 
     /// Reads what there is; false when nobody has the terminal open any more.
