@@ -16,6 +16,7 @@ pub(super) struct Filter {
     event: Vec<String>,
     reason: Vec<String>,
     session: Vec<String>,
+    command: Vec<String>,
     /// In microseconds since 1970.
     since: Option<u64>,
     until: Option<u64>,
@@ -41,6 +42,7 @@ impl Filter {
             event: args.event.clone(),
             reason: args.reason.clone(),
             session: args.session.clone(),
+            command: args.command.clone(),
             since,
             until,
         })
@@ -57,10 +59,16 @@ impl Filter {
             && one_of(&self.host, &entry.host)
             && one_of(&self.reason, &entry.reason)
             && one_of(&self.session, &entry.session)
+            && self.matches_command(entry)
             && (self.event.is_empty() || self.event.contains(&entry.event))
             && (self.decision.is_none() || self.decision == entry.decision)
             && self.since.is_none_or(|since| entry.time.is_some_and(|time| time >= since))
             && self.until.is_none_or(|until| entry.time.is_some_and(|time| time <= until))
+    }
+
+    fn matches_command(&self, entry: &Entry) -> bool {
+        let has = |text: &String| entry.command.as_ref().is_some_and(|command| command.contains(text));
+        self.command.is_empty() || self.command.iter().any(has)
     }
 
     fn matches_person(&self, entry: &Entry) -> bool {
@@ -100,7 +108,8 @@ mod tests {
     fn every_option_lets_through_what_fits_and_nothing_else() {
         let alice = entry(
             "{\"event\":\"decision\",\"time\":\"2026-01-31T08:00:00.000000Z\",\"decision\":\"deny\",\"reason\":\"not_in_role\",\
-             \"account\":\"deployer\",\"origin\":\"alice\",\"host\":\"web1\",\"session\":\"s-1\"}",
+             \"account\":\"deployer\",\"origin\":\"alice\",\"host\":\"web1\",\"session\":\"s-1\",\
+             \"command\":\"ls /srv\"}",
         );
         let other = entry(
             "{\"event\":\"session_end\",\"time\":\"2026-01-30T08:00:00.000000Z\",\"account\":\"jenkins\",\"origin\":\"bob\"}",
@@ -114,6 +123,7 @@ mod tests {
             ReadArgs { event: words(&["decision", "alarm"]), ..default() },
             ReadArgs { reason: words(&["not_in_role"]), ..default() },
             ReadArgs { session: words(&["s-1"]), ..default() },
+            ReadArgs { command: words(&["rm", "ls /s"]), ..default() },
             ReadArgs { since: Some("2026-01-31T08:00:00Z".into()), ..default() },
             ReadArgs { since: Some("20m".into()), ..default() },
         ] {

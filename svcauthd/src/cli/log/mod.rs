@@ -61,6 +61,9 @@ struct ReadArgs {
     /// Only this session
     #[arg(long, value_name = "SESSION")]
     session: Vec<String>,
+    /// Only records of commands that contain this text
+    #[arg(long, value_name = "TEXT")]
+    command: Vec<String>,
     /// Only what happened then or later: 2026-01-31, "2026-01-31 15:04", 15:04 (today), RFC 3339, or 2h or 7d ago
     #[arg(long, value_name = "TIME")]
     since: Option<String>,

@@ -133,7 +133,10 @@ fn table(entry: &Entry) -> Cells {
 }
 
 fn cells(entry: &Entry, time: String, origin: String) -> Cells {
-    let why = entry.reason.as_deref().or(entry.evidence.as_deref());
+    // Of a command that a learning rule let run, the reason is why it would not.
+    let learned =
+        entry.mode.as_deref().zip(entry.reason.as_deref()).map(|(mode, why)| format!("{mode}:{why}"));
+    let why = learned.as_deref().or(entry.reason.as_deref()).or(entry.evidence.as_deref());
     [
         time,
         cell(Some(entry.verb())),
@@ -148,13 +151,29 @@ fn cells(entry: &Entry, time: String, origin: String) -> Cells {
 
 /// The command or the sentence; what has neither may have a number worth seeing.
 fn detail(entry: &Entry) -> String {
-    let text = entry.command.as_deref().or(entry.detail.as_deref());
+    let text = match entry.event.as_str() {
+        // The sentence has the command in it, and what is in its way.
+        "command" => entry.detail.as_deref().or(entry.command.as_deref()),
+        "command_end" => return end_of_command(entry),
+        _ => entry.command.as_deref().or(entry.detail.as_deref()),
+    };
     match (text, entry.count, entry.duration_seconds) {
         (Some(_), ..) => cell(text),
         (None, Some(count), _) => format!("{count} records"),
         (None, None, Some(seconds)) => format!("after {}", duration(seconds)),
         (None, None, None) => "-".to_owned(),
     }
+}
+
+/// `exit 0 after 2s: uptime`; of one that nobody saw the end of, why.
+fn end_of_command(entry: &Entry) -> String {
+    let ended = match entry.exit_status {
+        Some(status) => format!("exit {status}"),
+        None => cell(entry.detail.as_deref()),
+    };
+    let after = entry.duration_seconds.map(|seconds| format!(" after {}", duration(seconds)));
+    let what = entry.command.as_deref().unwrap_or("a shell");
+    format!("{ended}{}: {}", after.unwrap_or_default(), cell(Some(what)))
 }
 
 /// Foreign text as one cell: of bounded length, and escaped once.
@@ -202,6 +221,35 @@ mod tests {
         assert_eq!(tabs(&entry(&ended)).get(7).unwrap(), "after 5m");
         let many = Record { event: Event::Suppressed, count: Some(7), ..record };
         assert_eq!(tabs(&entry(&many)).get(7).unwrap(), "7 records");
+    }
+
+    #[test]
+    fn a_row_of_a_command_has_the_sentence_and_that_of_its_end_how_it_ended() {
+        let record = |event, detail: Option<&str>| Record {
+            event,
+            command: Some("ls /".into()),
+            detail: detail.map(str::to_owned),
+            duration_seconds: Some(2),
+            ..Record::default()
+        };
+        let cell = |record: &Record, at: usize| tabs(&entry(record)).get(at).unwrap().clone();
+        let sentence = "bob is in application and executed ls /";
+        let begun = Record { decision: Some(Verdict::Allow), ..record(Event::Command, Some(sentence)) };
+        assert_eq!((cell(&begun, 1), cell(&begun, 7)), ("command".to_owned(), sentence.to_owned()));
+        let refused = Record { decision: Some(Verdict::Deny), ..begun.clone() };
+        assert_eq!(cell(&refused, 1), "command_refused");
+        let learned =
+            Record { mode: Some("learn".into()), reason: Some("command_not_allowed".into()), ..begun };
+        assert_eq!(cell(&learned, 4), "learn:command_not_allowed");
+        let end = Record { exit_status: Some(3), ..record(Event::CommandEnd, None) };
+        assert_eq!(
+            (cell(&end, 1), cell(&end, 7)),
+            ("command_end".to_owned(), "exit 3 after 2s: ls /".to_owned())
+        );
+        let cut = record(Event::CommandEnd, Some("the connection was cut"));
+        assert_eq!(cell(&cut, 7), "the connection was cut after 2s: ls /");
+        let shell = Record { command: None, ..end };
+        assert_eq!(cell(&shell, 7), "exit 3 after 2s: a shell");
     }
 
     #[test]
