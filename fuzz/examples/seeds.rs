@@ -9,6 +9,7 @@ use std::{fs, io};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use svcauth_core::audit::chain::{Anchor, Head};
+use svcauth_core::command::protocol::{Answer, Ask, Told};
 use svcauth_fuzz::sample;
 use svcauthd::candidate::{AccountEntry, GroupEntry, Member, PersonEntry, Refusal};
 use svcauthd::control::Request;
@@ -24,6 +25,7 @@ fn main() -> io::Result<()> {
     keys(&corpus, &tree.join("svcauth_core/tests/fixtures"))?;
     texts(&corpus, &tree.join("conf"))?;
     frames(&corpus)?;
+    conversations(&corpus)?;
     messages(&corpus)?;
     servers(&corpus)?;
     chain(&corpus)?;
@@ -55,6 +57,32 @@ fn commands(corpus: &Corpus, tables: &Path) -> io::Result<()> {
     for (number, row) in rows.lines().enumerate().step_by(8) {
         let (line, _): (String, serde_json::Value) = serde_json::from_str(row)?;
         corpus.seed("command_line", &format!("words-{number:03}"), line.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// What svcauth-shell and the daemon say to each other.
+fn conversations(corpus: &Corpus) -> io::Result<()> {
+    let text = |text: &str| text.to_owned();
+    let ask = |line: Option<&[u8]>, resume: Option<&str>| Ask {
+        line: line.map(<[u8]>::to_vec),
+        terminal: true,
+        can_confine: true,
+        resume: resume.map(str::to_owned),
+    };
+    let refused = Answer::Refused { reason: text("command_not_allowed"), message: text("ls is not allowed") };
+    let shell = Answer::Shell { shell: text("/bin/bash"), id: text("4d8f-1-1"), record: true };
+    for (name, bytes) in [
+        ("ask-line", ask(Some(b"ls \xff"), None).encode()),
+        ("ask-resume", ask(None, Some("4d8f-1-1")).encode()),
+        ("answer-shell", shell.encode()),
+        ("answer-refused", refused.encode()),
+        ("answer-resumed", Answer::Resumed.encode()),
+        ("told-output", Told::Output(b"caf\xc3".to_vec()).encode()),
+        ("told-size", Told::Size { columns: 80, rows: 24 }.encode()),
+        ("told-exited", Told::Exited(-1).encode()),
+    ] {
+        corpus.seed("command_protocol", name, &bytes)?;
     }
     Ok(())
 }

@@ -296,4 +296,31 @@ mod tests {
     }
 
     use std::vec::Vec;
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_read_is_written_again_byte_for_byte(
+            message in proptest::collection::vec(0u8..7, 0..24),
+            line in proptest::option::of(proptest::collection::vec(proptest::prelude::any::<u8>(), 0..8)),
+            flip in 0usize..64,
+            value in proptest::prelude::any::<u8>(),
+        ) {
+            let ask = Ask { line, terminal: true, can_confine: false, resume: Some("4d8f-1-1".to_string()) };
+            let mut changed = ask.encode();
+            if let Some(byte) = changed.get_mut(flip) {
+                *byte = value;
+            }
+            for bytes in [message, changed] {
+                if let Ok(ask) = Ask::decode(&bytes) {
+                    proptest::prop_assert_eq!(&ask.encode(), &bytes);
+                }
+                if let Ok(answer) = Answer::decode(&bytes) {
+                    proptest::prop_assert_eq!(&answer.encode(), &bytes);
+                }
+                if let Ok(told) = Told::decode(&bytes) {
+                    proptest::prop_assert_eq!(&told.encode(), &bytes);
+                }
+            }
+        }
+    }
 }
