@@ -42,13 +42,22 @@ fn faults(world: &World, lines: &[String]) -> Outcome<(Vec<usize>, String)> {
     Ok((said.lines().filter_map(number).collect(), said))
 }
 
-/// Logins of every sort, somebody who is thrown out, a refused key, a bad entry, an administrator.
+/// An account whose commands are limited.
+const LIMITED: &str =
+    "\n[[access]]\naccounts = [\"jenkins\"]\nroles = [\"application\"]\ncommands = [[\"/usr/bin/true\"]]\n";
+
+/// Logins and commands of every sort, somebody who is thrown out, a refused key, a bad entry, an administrator.
 fn busy_host(world: &World) -> Outcome {
     let stranger = world.key("stranger")?;
-    let mut host = Plan::new(world)?.start(world)?;
+    let mut plan = Plan::new(world)?;
+    plan.site.directory.account("jenkins", 7002, 7002);
+    plan.site.config.push_str(LIMITED);
+    let mut host = plan.start(world)?;
     no_passwords(world)?;
     host.ssh("bob", "deployer", &["true"])?.expect_ok()?;
     host.ssh("carol", "deployer", &["true"])?.expect_refused()?;
+    host.ssh("bob", "jenkins", &["true"])?.expect_ok()?;
+    host.ssh("bob", "jenkins", &["id"])?.expect_refused()?;
     su(world, "bob", "deployer", "true")?.expect_ok()?;
     su(world, "local", "deployer", "true")?.expect_refused()?;
     Program::new("su").args(&["deployer", "-c", "true"]).run()?.expect_ok()?;
@@ -77,6 +86,8 @@ fn every_record_of_a_busy_host_fits_the_schema_and_each_fault_in_one_is_found(wo
         "decision",
         "session_start",
         "session_end",
+        "command",
+        "command_end",
         "session_revoked",
         "key_refused",
         "alarm",
