@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Gid, Uid};
 use sd_notify::NotifyState;
@@ -34,6 +35,8 @@ use crate::state_dir::{StateDir, make_own_dir};
 
 /// How long the last records may take to be written when the daemon is told to stop.
 const LAST_RECORDS: Duration = Duration::from_secs(1);
+/// Descriptors for 2048 commands at a time, each recorded, and for all the rest.
+const DESCRIPTORS: u64 = 8192;
 /// The directory of the socket and the lock.
 const RUN_DIR: &str = "/run/svcauth";
 
@@ -79,6 +82,7 @@ pub fn run() -> Result<(), StartError> {
         return Err(StartError::NotRoot);
     }
     malloc_ffi::return_large_blocks();
+    raise_descriptors();
     let loaded = Loaded::read().map_err(StartError::Config)?;
     let local =
         LocalNames::read().map_err(|error| StartError::System("/etc/passwd and /etc/group", error))?;
@@ -178,6 +182,14 @@ fn lock(run_dir: &Path) -> Result<Flock<File>, StartError> {
     // One that an earlier version or a hand made may be open to others.
     file.set_permissions(Permissions::from_mode(0o600)).map_err(refused)?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| StartError::Running)
+}
+
+/// Each command that runs has a descriptor here, two where it is recorded; the service manager's usual limit is for fewer.
+fn raise_descriptors() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // What is refused here leaves fewer commands at a time.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft.max(hard.min(DESCRIPTORS)), hard);
+    }
 }
 
 fn signals_of_interest() -> SigSet {
