@@ -32,6 +32,11 @@ pub(crate) const CASES: &[Case] = &[
         shares: PROFILE,
     },
     Case {
+        name: "prove::where_rules_limit_somebody_the_limits_are_proven_and_a_shell_that_lets_everything_by_is_none",
+        run: where_rules_limit_somebody_the_limits_are_proven_and_a_shell_that_lets_everything_by_is_none,
+        shares: PROFILE,
+    },
+    Case {
         name: "prove::a_host_set_up_by_hand_is_proven_though_sshd_has_the_refused_key_in_a_file",
         run: a_host_set_up_by_hand_is_proven_though_sshd_has_the_refused_key_in_a_file,
         shares: BY_HAND,
@@ -89,6 +94,12 @@ impl Said {
             require(self.steps("ok").contains(&step), || format!("{step} was not shown\n{}", self.report()))?;
         }
         Ok(())
+    }
+
+    fn fails_nothing(&self, ok: &[&str]) -> Outcome {
+        ok.iter().try_for_each(|step| {
+            require(self.steps("ok").contains(step), || format!("{step} is not ok\n{}", self.report()))
+        })
     }
 
     /// No proof: these failed, and these not.
@@ -255,6 +266,23 @@ fn lines_without_a_way_in_when_the_module_is_lost_shut_root_out(world: &mut Worl
     )?;
     require_contains("the reason", said.detail("sshd_root_no_module"), "pam_svcauth.so")?;
     prove()?.is_proof()
+}
+
+fn where_rules_limit_somebody_the_limits_are_proven_and_a_shell_that_lets_everything_by_is_none(
+    world: &mut World,
+) -> Outcome {
+    const LIMITS: [&str; 3] =
+        ["sshd_limits_command_allowed", "sshd_limits_command_refused", "sshd_limits_shell_refused"];
+    const OPEN: &str = "#!/bin/sh\nexec /bin/sh -c \"${SSH_ORIGINAL_COMMAND:-exec /bin/sh}\"\n";
+    installed(world, install_with_profile)?;
+    let limited = |text: &str| format!("{text}shell = \"deny\"\n");
+    let said = with(world, &["/etc/svcauth/svcauth.toml"], &limited)?;
+    said.is_proof()?;
+    said.fails_nothing(&LIMITS)?;
+    let open = |text: &str| if text.starts_with("\x7fELF") { OPEN.to_owned() } else { limited(text) };
+    let said = with(world, &["/etc/svcauth/svcauth.toml", "/usr/bin/svcauth-shell"], &open)?;
+    let [allowed, refused @ ..] = LIMITS;
+    said.fails("a shell that lets everything by", &refused, &[allowed, "sshd_command_refused"])
 }
 
 fn a_host_set_up_by_hand_is_proven_though_sshd_has_the_refused_key_in_a_file(world: &mut World) -> Outcome {

@@ -5,12 +5,15 @@ use svcauth_core::id::{IdRange, is_assignable};
 use svcauth_core::policy::AuditMode;
 
 use super::fault::{Done, Fault};
+use super::limits::PROGRAM;
 use crate::config_file::Loaded;
 
 /// Both people may come by sshd, su and sudo as far as sshd and sudoers go; one of them holds the role. Its jobs may run.
 pub(super) const ACCOUNT: &str = "svcauth-probe";
 /// The same without jobs, and without an authorized_keys file.
 pub(super) const SECOND: &str = "svcauth-probe2";
+/// An account whose rule allows one program.
+pub(super) const LIMITED: &str = "svcauth-probe3";
 /// The role.
 const ROLE: &str = "svcauth-probe-role";
 /// The person who holds it.
@@ -33,6 +36,8 @@ pub(super) struct Player {
 pub(super) struct Cast {
     pub(super) account: Player,
     pub(super) second: Player,
+    /// Where the rules of this host limit accounts.
+    pub(super) limited: Option<Player>,
     pub(super) allowed: Player,
     pub(super) refused: Player,
     pub(super) local: Player,
@@ -48,7 +53,7 @@ impl Cast {
         let config =
             Loaded::read().map_err(|why| Fault::new(format!("the configuration is faulty: {why}")))?.config;
         let range = config.accounts.id_range;
-        for name in [ACCOUNT, SECOND, ALLOWED, REFUSED, LOCAL] {
+        for name in [ACCOUNT, SECOND, LIMITED, ALLOWED, REFUSED, LOCAL] {
             if matches!(User::from_name(name), Ok(Some(_))) || matches!(Group::from_name(name), Ok(Some(_))) {
                 return Err(Fault::new(format!(
                     "the name {name} is taken on this host, and the proof needs it"
@@ -57,7 +62,7 @@ impl Cast {
         }
         let few = || {
             Fault::new(format!(
-                "id_range = \"{range}\" has no two free uids and a free gid for the probe accounts"
+                "id_range = \"{range}\" has no three free uids and a free gid for the probe accounts"
             ))
         };
         let managed = || (range.first()..=range.last()).rev().filter(|id| is_assignable(*id)).take(TRIES);
@@ -65,6 +70,8 @@ impl Cast {
         let gid = managed().find(|id| is_free_gid(*id)).ok_or_else(few)?;
         let mut account = |name| uids.next().map(|uid| Player { name, uid, gid }).ok_or_else(few);
         let (first, second) = (account(ACCOUNT)?, account(SECOND)?);
+        let limits = config.access.iter().any(|rule| rule.limits.is_some());
+        let limited = limits.then(|| account(LIMITED)).transpose()?;
         let mut others =
             (1000..60_000).rev().filter(|id| !range.contains(*id) && is_free_uid(*id) && is_free_gid(*id));
         let none = || Fault::new("this host has no three free ids outside of id_range for local probe users");
@@ -74,7 +81,7 @@ impl Cast {
         let root_home =
             root.map_or_else(|| "/root".to_owned(), |root| root.dir.to_string_lossy().into_owned());
         let (allowed, refused, local) = (local(ALLOWED)?, local(REFUSED)?, local(LOCAL)?);
-        Ok(Self { account: first, second, allowed, refused, local, root_home, range, audit })
+        Ok(Self { account: first, second, limited, allowed, refused, local, root_home, range, audit })
     }
 
     /// Those who stand in /etc/passwd.
@@ -99,7 +106,9 @@ impl Cast {
             rule(ACCOUNT, by_people),
             rule(SECOND, by_people),
             rule(ACCOUNT, "\"cron\", \"crond\", \"atd\""),
-        )
+        ) + &self.limited.as_ref().map_or_else(String::new, |account| {
+            rule(account.name, "\"sshd\"") + &format!("commands = [[\"{PROGRAM}\", \"<any>\"]]\n")
+        })
     }
 
     /// The directory: the keys are lines as in authorized_keys.
@@ -126,7 +135,8 @@ impl Cast {
         );
         let root = format!("dn: {BASE}\nobjectClass: domain\ndc: svcauth-probe\n\n");
         let units = ["accounts", "groups", "people"].map(unit).concat();
-        let accounts = account(&self.account) + &account(&self.second);
+        let limited = self.limited.as_ref().map(account).unwrap_or_default();
+        let accounts = account(&self.account) + &account(&self.second) + &limited;
         root + &units + &accounts + &person(ALLOWED, allowed_key) + &person(REFUSED, refused_key) + &role
     }
 }
@@ -170,6 +180,7 @@ mod tests {
         let cast = Cast {
             account: player("a"),
             second: player("b"),
+            limited: Some(player("f")),
             allowed: player("c"),
             refused: player("d"),
             local: player("e"),
@@ -178,6 +189,7 @@ mod tests {
             audit: "required",
         };
         let config = Config::parse(&cast.config()).unwrap();
-        assert_eq!((config.access.len(), config.accounts.id_range.to_string().as_str()), (3, "7000-7999"));
+        assert_eq!((config.access.len(), config.accounts.id_range.to_string().as_str()), (4, "7000-7999"));
+        assert!(config.access.last().unwrap().limits.is_some());
     }
 }

@@ -19,7 +19,7 @@ use super::scene::{Keys, MARKS, Part, Scene, side_by_side, tell};
 use super::sshd::Sshd;
 use super::state::State;
 use super::{
-    Said, Step, audit_ffi, etc, jobs, local_ways, loopback, outages, private, ssh_ways, sshd, state,
+    Said, Step, audit_ffi, etc, jobs, limits, local_ways, loopback, outages, private, ssh_ways, sshd, state,
 };
 
 /// The audit session of whoever started this is not that of the proof (proc(5), loginuid; -1 is none).
@@ -103,7 +103,10 @@ fn try_all(scene: &Scene) -> Done {
     let target = Target::open()?;
     let mut parts: Vec<Part<'_>> = Vec::new();
     match &scene.sshd {
-        Some(sshd) => parts.extend(ssh_ways::parts(scene, sshd, &target)),
+        Some(sshd) => {
+            parts.extend(ssh_ways::parts(scene, sshd, &target));
+            parts.extend(limits::part(scene, sshd));
+        }
         None => tell(&Said::Step(Step::skipped("sshd", "logins by ssh", "sshd is not installed"))),
     }
     parts.push(Box::new(|| local_ways::steps(scene)));
@@ -125,7 +128,8 @@ fn try_all(scene: &Scene) -> Done {
 }
 
 fn homes(cast: &Cast) -> Done {
-    for player in cast.local_users().into_iter().chain([&cast.account, &cast.second]) {
+    let accounts = [&cast.account, &cast.second].into_iter().chain(&cast.limited);
+    for player in cast.local_users().into_iter().chain(accounts) {
         etc::home(format!("/home/{}", player.name).as_ref(), player.uid, player.gid)?;
     }
     fs::create_dir_all(MARKS).doing("make the folder for marks")?;

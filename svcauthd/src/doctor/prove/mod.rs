@@ -22,6 +22,7 @@ mod fault;
 mod forwards;
 mod inside;
 mod jobs;
+mod limits;
 mod local_ways;
 mod log;
 mod logins;

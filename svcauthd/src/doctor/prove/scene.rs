@@ -1,6 +1,7 @@
 //! What every attempt needs to know, and how steps are told.
 
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::sync::{Mutex, PoisonError};
@@ -63,6 +64,11 @@ impl Mark {
     /// Whether the command ran, and with this uid.
     pub(super) fn is_of(&self, uid: u32) -> bool {
         std::fs::read_to_string(&self.0).is_ok_and(|text| text.trim() == uid.to_string())
+    }
+
+    /// Whether it is there, and this uid has made it.
+    pub(super) fn belongs_to(&self, uid: u32) -> bool {
+        std::fs::metadata(&self.0).is_ok_and(|meta| meta.uid() == uid)
     }
 
     pub(super) fn is_there(&self) -> bool {

@@ -159,6 +159,15 @@ impl Client<'_> {
         Ok(Tried { worked: mark.is_of(uid), said: ended.said })
     }
 
+    /// Asks for a line, or, with none, types into a shell; whether that ended well.
+    pub(super) fn ssh(&self, options: &[&str], line: &str, typed: &str) -> Done<Tried> {
+        let to = self.destination();
+        let words: Vec<&str> =
+            std::iter::once(to.as_str()).chain((!line.is_empty()).then_some(line)).collect();
+        let ended = self.program("ssh", options, &words).typing(typed).run()?;
+        Ok(Tried { worked: ended.code == Some(0), said: ended.said })
+    }
+
     /// Stays connected and asks for nothing.
     pub(super) fn idle(&self) -> Done<Running> {
         self.program("ssh", &["-N"], &[&self.destination()]).start()
