@@ -1,6 +1,7 @@
 //! Faults to seed on a host, and what `svcauth doctor` must say about each. Written once, for private worlds and booted machines.
 
 mod files;
+mod limits;
 mod pam;
 mod ssh;
 
@@ -20,6 +21,7 @@ pub const FAULTS: &[&[Fault]] = &[
     files::STATE,
     files::RUNNING,
     files::HOMES,
+    limits::LIMITS,
 ];
 
 /// One fault.
@@ -125,7 +127,7 @@ impl Seeder<'_> {
     }
 
     fn tell(&self, script: &str) -> Outcome {
-        let script = format!("{}\n{LIB}\n{script}", self.functions);
+        let script = format!("{}{}\n{LIB}\n{script}", self.functions, limits::FUNCTIONS);
         (self.shell)(&script)?.expect_ok().map(drop)
     }
 

@@ -2,8 +2,9 @@ use std::path::{Path, PathBuf};
 
 use super::config::{Config, files};
 use super::effective::{Answers, Effective, Login};
-use super::{judge, place_in};
+use super::{judge, limits, place_in};
 use crate::doctor::{Host, Site};
+use crate::limits::{Forwards, Global, Limited};
 
 const DROP_IN: &str = include_str!("../../../conf/sshd/svcauth.conf");
 const MAIN: &str = "# x\nInclude /etc/ssh/sshd_config.d/*.conf\nKbdInteractiveAuthentication no\nUsePAM yes\nAcceptEnv LANG LC_*\n";
@@ -170,4 +171,75 @@ fn the_place_is_taken_from_what_sshd_says() {
     ] {
         assert_eq!(place_in(said), (PathBuf::from(file), line));
     }
+}
+
+/// What is found about a limited account with these values in the place of sshd's answer.
+fn about_limited(world: &World, forwards: Forwards, changed: &[(&str, &str)]) -> Vec<String> {
+    let mut text: String = [
+        "allowtcpforwarding no",
+        "allowstreamlocalforwarding no",
+        "allowagentforwarding no",
+        "x11forwarding no",
+        "permittunnel no",
+        "forcecommand /usr/bin/svcauth-shell --forced",
+        "subsystem sftp /usr/lib/openssh/sftp-server",
+    ]
+    .iter()
+    .filter(|line| !changed.iter().any(|(keyword, _)| line.starts_with(keyword)))
+    .map(|line| format!("{line}\n"))
+    .collect();
+    changed.iter().for_each(|(keyword, value)| text.push_str(&format!("{keyword} {value}\n")));
+    let answers =
+        Answers { logins: vec![(Login::plain("deployer"), Effective::parse(&text))], ..Answers::default() };
+    let limited = [Limited { name: "deployer".to_owned(), forwards }];
+    let found = limits::judge(&world.host(), &Config::read(&world.host()), &answers, &limited);
+    found.into_iter().map(|it| it.code.to_owned()).collect()
+}
+
+#[test]
+fn what_sshd_does_for_a_limited_account_beyond_its_rules_is_named() {
+    const OTHER: (&str, &str) = ("forcecommand", "none");
+    let world = World::new("limited");
+    let none = Forwards::NOTHING;
+    let local = Forwards { local: true, ..none };
+    for (forwards, changed, code) in [
+        (none, &[][..], None),
+        (none, &[OTHER], None),
+        (none, &[OTHER, ("subsystem", "sftp internal-sftp -f AUTH")], Some("sshd_internal_sftp")),
+        (none, &[("forcecommand", "internal-sftp -R")], Some("sshd_internal_sftp")),
+        (none, &[("subsystem", "sftp internal-sftp")], None),
+        (none, &[("allowtcpforwarding", "local")], Some("sshd_forwards_more")),
+        (none, &[("allowtcpforwarding", "yes"), ("disableforwarding", "yes")], None),
+        (local, &[("allowtcpforwarding", "local")], None),
+        (local, &[("allowtcpforwarding", "yes")], Some("sshd_forwards_more")),
+        (local, &[("allowstreamlocalforwarding", "remote")], Some("sshd_forwards_more")),
+        (local, &[("allowagentforwarding", "yes")], Some("sshd_forwards_more")),
+        (local, &[("permittunnel", "point-to-point")], Some("sshd_forwards_more")),
+        (Forwards::ANYTHING, &[("x11forwarding", "yes"), ("allowtcpforwarding", "yes")], None),
+    ] {
+        let found = about_limited(&world, forwards, changed);
+        assert_eq!(found, code.into_iter().collect::<Vec<_>>(), "{forwards:?} {changed:?}");
+    }
+    // The shell of an account of /etc/passwd is its own.
+    world.write("../passwd", "deployer:x:1500:1500::/home/deployer:/bin/bash\n");
+    assert_eq!(about_limited(&world, none, &[]), ["limited_startup_files"]);
+    assert_eq!(about_limited(&world, none, &[OTHER]), ["limited_other_shell"]);
+    world.write("../passwd", "deployer:x:1500:1500::/home/deployer:/usr/bin/svcauth-shell\n");
+    assert_eq!(about_limited(&world, none, &[OTHER]), [] as [&str; 0]);
+}
+
+#[test]
+fn a_drop_in_that_lags_behind_the_rules_is_named() {
+    let world = World::new("lags");
+    let both = Forwards { local: true, remote: true, rest: false };
+    let global = Global { tcp: both, sockets: both };
+    let account = |name: &str| Limited { name: name.to_owned(), forwards: both };
+    let code = |limited: &[Limited]| limits::behind(&world.host(), limited, global).map(|it| it.code);
+    assert_eq!(code(&[]), None);
+    assert_eq!(code(&[account("a")]), Some("sshd_limits_old"));
+    let blocks = crate::limits::blocks(&[account("a")], global);
+    world.write("sshd_config.d/10-svcauth.conf", &format!("{DROP_IN}{blocks}MaxAuthTries 3\n"));
+    assert_eq!(code(&[account("a")]), None);
+    assert_eq!(code(&[account("a"), account("b")]), Some("sshd_limits_old"));
+    assert_eq!(code(&[]), Some("sshd_limits_old"));
 }

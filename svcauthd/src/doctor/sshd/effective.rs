@@ -1,6 +1,6 @@
 //! What sshd would do for a login: sshd is asked (`sshd -T -C`), for one login of each kind that its configuration knows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::config::Config;
@@ -94,26 +94,34 @@ fn ask_about(host: &Host, login: &Login) -> Result<Effective, String> {
 }
 
 /// Without a `Match` every login is as any other. With some: each account, and an account from each address, host and port
-/// that a `Match` names.
+/// that a `Match` names. Of accounts that are the same to every `Match`, and to the rules that limit them, one is asked about.
 fn logins(site: &Site, config: &Config) -> Vec<Login> {
-    let names: Vec<&str> = site.accounts.iter().map(|account| account.name.as_str()).collect();
+    let limited = site.limited().unwrap_or_default();
+    let of_site = site.accounts.iter().map(|account| account.name.as_str());
+    let mut names: Vec<&str> = of_site.collect();
+    names.extend(limited.iter().map(|account| account.name.as_str()));
     let any = names.first().copied().unwrap_or("nobody");
-    let blocks: Vec<_> = config.all("match").map(|directive| &directive.arguments).collect();
+    let blocks: Vec<_> = config.all("match").map(|directive| Criteria::of(&directive.arguments)).collect();
     let mut found = vec![Login::plain(any)];
     if blocks.is_empty() {
         return found;
     }
-    for words in blocks {
-        let criteria = Criteria::of(words);
+    for criteria in &blocks {
         // Who is meant, or anybody: a group is known to sshd alone.
-        let named =
-            names.iter().find(|name| criteria.users.iter().any(|it| super::patterns::any_of(it, name)));
+        let named = names.iter().find(|name| criteria.names(name));
         let mut login = Login::plain(named.copied().unwrap_or(any));
-        login.address = criteria.address.unwrap_or(login.address);
-        login.host = criteria.host.unwrap_or(login.host);
-        login.port = criteria.port.unwrap_or(login.port);
+        login.address = criteria.address.clone().unwrap_or(login.address);
+        login.host = criteria.host.clone().unwrap_or(login.host);
+        login.port = criteria.port.clone().unwrap_or(login.port);
         found.push(login);
     }
+    let mut kinds = BTreeSet::new();
+    names.retain(|name| {
+        let forwards = limited.iter().find(|account| account.name == *name).map(|account| account.forwards);
+        let matches: Vec<bool> = blocks.iter().map(|criteria| criteria.names(name)).collect();
+        let itself = blocks.iter().any(|criteria| criteria.asks_group).then_some(*name);
+        kinds.insert((forwards, matches, itself))
+    });
     found.extend(names.into_iter().map(Login::plain));
     let mut seen = Vec::new();
     found.retain(|login| {
@@ -132,9 +140,14 @@ struct Criteria {
     address: Option<String>,
     host: Option<String>,
     port: Option<String>,
+    asks_group: bool,
 }
 
 impl Criteria {
+    fn names(&self, user: &str) -> bool {
+        self.users.iter().any(|list| super::patterns::any_of(list, user))
+    }
+
     fn of(words: &[String]) -> Self {
         let mut criteria = Self::default();
         // "User a,b", and also "User=a,b" (OpenSSH 9.9 and later).
@@ -143,6 +156,7 @@ impl Criteria {
             let [word, list] = pair else { continue };
             let first = || list.split(',').find(|item| !item.starts_with('!')).unwrap_or_default();
             match word.to_ascii_lowercase().as_str() {
+                "group" => criteria.asks_group = true,
                 "user" => criteria.users.push((*list).to_owned()),
                 "address" => criteria.address = Some(one_address(first())),
                 "host" => criteria.host = Some(first().replace(['*', '?'], "x")),
@@ -208,6 +222,17 @@ mod tests {
         let asked: Vec<_> = logins(&site, &config).into_iter().map(|it| (it.user, it.address)).collect();
         let asked: Vec<_> = asked.iter().map(|(user, address)| (user.as_str(), address.as_str())).collect();
         assert_eq!(asked, [("jenkins", "192.0.2.1"), ("deployer", "192.0.2.1"), ("jenkins", "10.9.0.0")]);
+        // A thousand accounts that no Match tells apart are one question, unless groups might.
+        let many = (0..1000).map(|number| account(&format!("app{number}"))).collect();
+        let site = Site { accounts: many, ..Site::default() };
+        assert_eq!(logins(&site, &config).len(), 2);
+        std::fs::write(
+            root.join("etc/ssh/sshd_config"),
+            "Match User app7\nUsePAM no\nMatch Group x\nUsePAM no\n",
+        )
+        .unwrap();
+        let config = Config::read(&crate::doctor::Host::in_folder(&root));
+        assert_eq!(logins(&site, &config).len(), 1000);
         std::fs::remove_dir_all(&root).unwrap();
     }
 }
