@@ -140,9 +140,20 @@ fn shell_words(shell: &str, asked: &Invocation) -> Result<Words, Failure> {
     let name = if asked.login { format!("-{name}") } else { name.to_owned() };
     let mut words = vec![OsString::from(name)];
     if let Some(line) = &asked.line {
-        words.extend([OsString::from("-c"), OsString::from_vec(line.clone())]);
+        words.extend([OsString::from("-c"), OsString::from_vec(as_program(line))]);
     }
     to_c(shell, words, environment::untouched(env::vars_os(), shell))
+}
+
+/// What sshd serves by itself where no command is forced is no program that a shell finds (`internal-sftp`, sshd_config(5)):
+/// sftp-server(8) does the same and takes the same options.
+fn as_program(line: &[u8]) -> Vec<u8> {
+    match (line.strip_prefix(b"internal-sftp"), SFTP_SERVERS.first()) {
+        (Some(options), Some(server)) if options.is_empty() || options.starts_with(b" ") => {
+            [of_this_host(server).as_bytes(), options].concat()
+        }
+        _ => line.to_vec(),
+    }
 }
 
 /// Exactly the words that were admitted.
