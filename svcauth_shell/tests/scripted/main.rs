@@ -2,17 +2,23 @@
 //! `cargo test -p svcauth_shell --features e2e`.
 #![allow(clippy::indexing_slicing, reason = "a test may panic")]
 
+mod alone;
 mod confined;
 mod ends;
 mod environment;
+mod linked;
 mod peer;
 mod recorded;
+mod started;
 mod words;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     svcauth_tests::runner::main(&[
+        alone::CASES,
+        started::CASES,
+        linked::CASES,
         words::CASES,
         ends::CASES,
         environment::CASES,

@@ -58,20 +58,30 @@ impl Peer {
         Self::listen(answer, Ears::Open)
     }
 
+    /// Hangs up on everybody.
+    pub(crate) fn hanging_up() -> Outcome<Self> {
+        Self::writing(Vec::new())
+    }
+
+    /// Writes these bytes to everybody, whatever they mean.
+    pub(crate) fn writing(bytes: Vec<u8>) -> Outcome<Self> {
+        let (listener, peer) = Self::bind()?;
+        std::thread::spawn(move || {
+            for mut connection in listener.incoming().flatten() {
+                let _ = receive(&mut connection).map(|_| connection.write_all(&bytes));
+            }
+        });
+        Ok(peer)
+    }
+
     /// Answers everybody the same, and then reads nothing more.
     pub(crate) fn deaf(answer: Answer) -> Outcome<Self> {
         Self::listen(move |_| answer.clone(), Ears::Closed)
     }
 
     fn listen(answer: impl Fn(&Ask) -> Answer + Send + Sync + 'static, ears: Ears) -> Outcome<Self> {
-        install()?;
-        fs::create_dir_all("/run/svcauth")?;
-        let _ = fs::remove_file(SOCKET);
-        let listener = UnixListener::bind(SOCKET)?;
-        fs::set_permissions(SOCKET, Permissions::from_mode(0o666))?;
-        let heard = Arc::new(Mutex::new(Heard::default()));
-        let open = Arc::new(Mutex::new(Vec::new()));
-        let (into, kept, answer) = (heard.clone(), open.clone(), Arc::new(answer));
+        let (listener, peer) = Self::bind()?;
+        let (into, kept, answer) = (peer.heard.clone(), peer.open.clone(), Arc::new(answer));
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 let (into, answer) = (into.clone(), answer.clone());
@@ -79,7 +89,16 @@ impl Peer {
                 std::thread::spawn(move || serve(connection, &into, &*answer, ears));
             }
         });
-        Ok(Self { heard, open })
+        Ok(peer)
+    }
+
+    fn bind() -> Outcome<(UnixListener, Self)> {
+        install()?;
+        fs::create_dir_all("/run/svcauth")?;
+        let _ = fs::remove_file(SOCKET);
+        let listener = UnixListener::bind(SOCKET)?;
+        fs::set_permissions(SOCKET, Permissions::from_mode(0o666))?;
+        Ok((listener, Self { heard: Arc::default(), open: Arc::default() }))
     }
 
     /// Answers everybody the same.

@@ -102,6 +102,27 @@ fn covers(has: &str, need: &str) -> bool {
 }
 
 #[test]
+fn the_shell_is_linked_statically_and_is_no_shell_that_may_be_chosen() {
+    let scratch = Scratch::new("static");
+    let tree = unpacked("svcauth", &scratch);
+    let interpreter = |file: &str| {
+        let headers = run(&["readelf".as_ref(), "-lW".as_ref(), tree.join(file).as_os_str()]);
+        headers.text().contains(" INTERP ")
+    };
+    assert!(interpreter("usr/bin/svcauth"), "a program that is linked dynamically has an interpreter");
+    assert!(!interpreter("usr/bin/svcauth-shell"));
+    // In /etc/shells it would let `su -s` choose another one in its place (su(1)).
+    for name in NAMES {
+        let tree = unpacked(name, &scratch);
+        assert!(!tree.join("usr/share/debianutils").exists(), "{name} has a list of shells");
+    }
+    for script in super::scripts::scripts() {
+        let text = fs::read_to_string(&script).unwrap();
+        assert!(!text.contains("add-shell") && !text.contains("/etc/shells"), "{}", script.display());
+    }
+}
+
+#[test]
 fn lintian_finds_neither_an_error_nor_a_warning() {
     let mut words = vec!["lintian".to_owned(), "--allow-root".to_owned()];
     words.extend(["--fail-on".to_owned(), "error,warning".to_owned(), "--tag-display-limit".to_owned()]);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{run, workspace};
 
 /// Every script below `packaging`: with a `#!` line, or a scriptlet of RPM, which has none.
-fn scripts() -> Vec<PathBuf> {
+pub(crate) fn scripts() -> Vec<PathBuf> {
     let mut found = Vec::new();
     collect(&workspace("packaging"), &mut found);
     found.sort();
