@@ -6,6 +6,7 @@ mod alone;
 mod confined;
 mod ends;
 mod environment;
+mod kernels;
 mod linked;
 mod peer;
 mod recorded;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     svcauth_tests::runner::main(&[
         alone::CASES,
+        kernels::CASES,
         started::CASES,
         linked::CASES,
         words::CASES,
