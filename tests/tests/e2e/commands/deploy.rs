@@ -152,6 +152,7 @@ fn deploy(world: &mut World, host: &Host, make: &[&str], reload: &str) -> Outcom
     require(sessions.len() == 1, || format!("sessions: {sessions:?}"))
 }
 
+/// T-B.12
 fn a_deployment_runs_over_several_channels_of_one_connection(world: &mut World) -> Outcome {
     let host = limited(world, "commands = [{ kind = \"any\" }]")?.start(world)?;
     let make =

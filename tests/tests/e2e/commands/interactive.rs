@@ -42,6 +42,7 @@ fn opened() -> bool {
     std::fs::remove_file(mark).is_ok()
 }
 
+/// T-B.6
 fn an_interactive_login_is_closed_with_one_line(world: &mut World) -> Outcome {
     let host = start(world, NO_SHELL)?;
     let shell = getent("passwd", "deployer")?.expect_ok()?;
@@ -67,6 +68,7 @@ fn an_interactive_login_is_closed_with_one_line(world: &mut World) -> Outcome {
     Ok(())
 }
 
+/// T-B.6
 fn a_command_that_is_a_shell_is_refused_with_and_without_a_terminal(world: &mut World) -> Outcome {
     let host = start(world, NO_SHELL)?;
     let lines = [

@@ -26,6 +26,7 @@ fn files_of_host() -> Outcome<String> {
     Ok(Program::new("sh").args(&["-c", sums]).run()?.expect_ok()?.stdout)
 }
 
+/// T-B.8 to T-B.10, T-B.13
 fn who_leaves_the_group_is_refused_at_the_next_command_and_who_comes_back_is_not(
     world: &mut World,
 ) -> Outcome {

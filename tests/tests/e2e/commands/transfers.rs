@@ -144,7 +144,7 @@ pub(super) fn repository(path: &str) -> Outcome {
         .map(drop)
 }
 
-/// The seed's own sentence, the output and the exit status.
+/// T-B.5, T-B.7: the seed's own sentence, the output and the exit status.
 fn a_command_runs_and_the_log_says_who_executed_it(world: &mut World) -> Outcome {
     let host = start(world, WRITE)?;
     let mark = world.log().mark();

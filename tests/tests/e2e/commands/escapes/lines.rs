@@ -1,4 +1,4 @@
-//! Lines that mean more to a shell than to a splitter of words, and other names of programs.
+//! Lines that mean more to a shell than to a splitter of words, and other names of programs (T-B.14: one record each).
 
 use svcauth_tests::failure::{Outcome, require};
 use svcauth_tests::world::World;
