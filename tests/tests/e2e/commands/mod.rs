@@ -7,6 +7,7 @@
 mod argv;
 mod attribution;
 mod bytes;
+mod cli;
 mod clients;
 mod deploy;
 mod escapes;
@@ -42,6 +43,7 @@ pub(crate) const CASES: &[&[Case]] = &[
     membership::CASES,
     attribution::CASES,
     learning::CASES,
+    cli::CASES,
 ];
 
 /// The uid and gid of deployer.
