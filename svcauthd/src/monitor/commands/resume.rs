@@ -40,7 +40,9 @@ impl Case<'_> {
                 return self.not_resumed(account.as_deref(), Reason::AuditUnavailable);
             }
         };
-        let record = Record { event: Event::CommandEnd, ..self.record(&session.account, Some(&session)) };
+        let about = self.record(&session.account, Some(&session));
+        // Its own word for what it runs, as everything that it tells.
+        let record = Record { event: Event::CommandEnd, command: record::command(&self.ask), ..about };
         // Of a command, the process of svcauth-shell began when the command did.
         let since = ticks_per_second().map_or(self.clock.boottime, |ticks| self.peer.process.start / ticks);
         Opened::Running(Answer::Resumed, Box::new(Running::new(record, since, tape)))
