@@ -1,6 +1,7 @@
 //! The daemon's side of commands, with a script in the place of svcauth-shell: who asks, what is answered, what is recorded.
 //! What the real one does with an answer is another theme's.
 
+mod cost;
 pub(crate) mod hostile;
 pub(crate) mod recordings;
 
@@ -20,6 +21,7 @@ use svcauth_tests::world::World;
 
 use crate::host::{Host, Plan, no_passwords, su};
 use crate::shared_use::OpenConnection;
+use cost::an_answer_costs_the_same_beside_a_thousand_processes_and_a_hundred_thousand_accounts;
 
 cases!("command_socket":
     an_answer_comes_after_its_record_and_the_end_is_recorded_too,
@@ -29,6 +31,7 @@ cases!("command_socket":
     nobody_is_allowed_anything_without_a_fresh_snapshot,
     a_learning_rule_lets_run_and_records_why_it_would_not,
     su_and_jobs_and_accounts_without_limits_get_their_own_shell,
+    an_answer_costs_the_same_beside_a_thousand_processes_and_a_hundred_thousand_accounts,
 );
 
 const PEER: &str = include_str!("peer.py");
