@@ -13,9 +13,11 @@ mod deploy;
 mod escapes;
 mod forced;
 mod interactive;
+mod latency;
 mod learning;
 mod membership;
 mod outage;
+mod recording;
 mod transfers;
 
 use std::fs;
@@ -37,6 +39,7 @@ pub(crate) const CASES: &[&[Case]] = &[
     escapes::CASES,
     forced::CASES,
     outage::CASES,
+    recording::CASES,
     argv::CASES,
     transfers::CASES,
     interactive::CASES,
@@ -44,6 +47,7 @@ pub(crate) const CASES: &[&[Case]] = &[
     attribution::CASES,
     learning::CASES,
     cli::CASES,
+    latency::CASES,
 ];
 
 /// The uid and gid of deployer.
