@@ -35,6 +35,8 @@ const NSPAWN: &[&str] = &[
     "--timezone=off",
     "--link-journal=no",
     "--console=pipe",
+    // A server confines programs to files (landlock(7)), which a container by default cannot.
+    "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self",
 ];
 
 /// A machine that runs, or that was switched off. Dropped: ended, and its files removed.

@@ -5,6 +5,7 @@
 mod activation;
 mod booted;
 mod broken;
+mod commands;
 mod doctor;
 mod lifecycle;
 mod packages;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         stacks::CASES,
         activation::CASES,
         doctor::CASES,
+        commands::CASES,
         walkthrough::CASES,
         user_managers::CASES,
         booted::CASES,
