@@ -12,7 +12,7 @@ use svcauth_tests::failure::{Outcome, require, require_contains, require_eq, req
 use svcauth_tests::keys::Key;
 use svcauth_tests::program::Program;
 use svcauth_tests::site::{Site, svcauth, svcauth_json, text_at};
-use svcauth_tests::sshd::client;
+use svcauth_tests::sshd::{CLIENT, Sshd, client};
 use svcauth_tests::world::World;
 
 use crate::activation::{differing, enable, files};
@@ -21,6 +21,8 @@ use crate::host::{Host, Plan};
 cases!("sshd_limits":
     a_key_lets_sshd_forward_what_the_rules_of_its_owner_allow_and_no_more,
     enable_writes_blocks_for_limited_accounts_and_nobody_else_sees_a_difference,
+    where_a_key_brings_no_options_the_blocks_count,
+    what_sshd_would_serve_by_itself_is_asked_about,
 );
 
 const DROP_IN: &str = "/etc/ssh/sshd_config.d/10-svcauth.conf";
@@ -77,6 +79,18 @@ pub(crate) fn works(user: &str, key: &Key, way: char, target: &Target, port: u16
         };
     }
     Ok(reached)
+}
+
+/// The letters of the ways that lead somewhere; each gets a port of its own.
+fn what_works(key: &Key, target: &Target, port: &mut u16) -> Outcome<String> {
+    let mut found = String::new();
+    for way in ALL.chars() {
+        *port += 1;
+        if works("deployer", key, way, target, *port)? {
+            found.push(way);
+        }
+    }
+    Ok(found)
 }
 
 fn tempfile() -> Outcome<fs::File> {
@@ -172,13 +186,7 @@ fn a_key_lets_sshd_forward_what_the_rules_of_its_owner_allow_and_no_more(world: 
             &fs::exists("/tmp/rc-ran")?,
             &(login == "alice"),
         )?;
-        let mut found = String::new();
-        for way in ALL.chars() {
-            port += 1;
-            if works("deployer", host.key(login)?, way, &target, port)? {
-                found.push(way);
-            }
-        }
+        let found = what_works(host.key(login)?, &target, &mut port)?;
         require_eq(&format!("what works for {login}"), found.as_str(), allowed)?;
     }
     explained(&host)
@@ -288,4 +296,71 @@ fn an_edited_drop_in_is_renewed(host: &mut Host, world: &World) -> Outcome {
 fn before_config(before: &crate::activation::Files) -> Vec<u8> {
     let path = std::path::Path::new("/etc/svcauth/svcauth.toml");
     before.get(path).map(|(_, bytes)| bytes.clone()).unwrap_or_default()
+}
+
+/// sshd finds the keys in its own files here and never asks for options, as with passwords, tickets and certificates.
+fn where_a_key_brings_no_options_the_blocks_count(world: &mut World) -> Outcome {
+    let any = "commands = [{ kind = \"any\" }]\nforwarding";
+    let rule = |word: &str| {
+        format!("[[access]]\naccounts = [\"deployer\"]\nroles = [\"application\"]\n{any} = \"{word}\"\n")
+    };
+    let mut plan = Plan::new(world)?;
+    plan.site.access(&rule("no").replace("no\"", "any\""));
+    plan.sshd_line("X11Forwarding yes");
+    plan.sshd_line("XAuthLocation /usr/bin/true");
+    plan.install_switched_off(world)?;
+    let mut host = plan.start_installed(world)?;
+    enable(&["--yes"])?.expect_ok()?;
+    let _agent = Program::new("ssh-agent").args(&["-D", "-a", AGENT]).start(tempfile()?)?;
+    let target = Target::open()?;
+    let mut port = 24_000;
+    for (word, allowed) in [("any", ALL), ("local", "LlDWt"), ("remote", "Rrt"), ("no", "t")] {
+        host.site.access(&rule(word));
+        host.publish(world)?;
+        enable(&["--yes"])?.expect_ok()?;
+        let found = what_works(host.key("bob")?, &target, &mut port)?;
+        require_eq(&format!("what works with {word}"), found.as_str(), allowed)?;
+    }
+    Ok(())
+}
+
+/// `get /etc/hostname` by sftp.
+fn fetches(host: &Host, person: &str, account: &str) -> Outcome<bool> {
+    let _ = fs::remove_file("/tmp/got");
+    let sftp = Program::new("sftp").args(&["-q", "-s", "inside", "-b", "-"]).args(CLIENT).arg("-i");
+    let sftp = sftp.arg(host.key(person)?.path()).arg(format!("{account}@127.0.0.1"));
+    sftp.input("get /etc/hostname /tmp/got\n").run()?;
+    Ok(fs::exists("/tmp/got")?)
+}
+
+/// Whatever sshd is asked for, and nothing by its own hand.
+const ANY: &str = "commands = [{ kind = \"any\" }]";
+
+fn what_sshd_would_serve_by_itself_is_asked_about(world: &mut World) -> Outcome {
+    let mut plan = Plan::new(world)?;
+    plan.sshd_line("Subsystem inside internal-sftp");
+    plan.site.configure("# local_accounts = []", "local_accounts = [\"robot\"]")?;
+    let rule = |account: &str, sftp: &str| {
+        format!("[[access]]\naccounts = [\"{account}\"]\nroles = [\"application\"]\n{sftp}\n")
+    };
+    let rules = |sftp: &str| rule("deployer", sftp) + &rule("robot", sftp);
+    plan.site.access(&rules(""));
+    plan.install_switched_off(world)?;
+    world.local_user("robot", 1500)?;
+    Sshd::authorize(world, "robot", &[plan.key("bob")?])?;
+    let mut host = plan.start_installed(world)?;
+    enable(&["--yes"])?.expect_ok()?;
+    for account in ["deployer", "robot"] {
+        require(fetches(&host, "bob", account)?, || format!("{account}: no sftp without limits"))?;
+    }
+    for (limits, allowed) in [("sftp = \"read\"", true), (ANY, true), ("sftp = \"no\"", false)] {
+        host.site.access(&rules(limits));
+        host.publish(world)?;
+        enable(&["--yes"])?.expect_ok()?;
+        require_contains("the blocks", &fs::read_to_string(DROP_IN)?, "Match User deployer,robot\n")?;
+        for account in ["deployer", "robot"] {
+            require_eq(&format!("{account} with {limits}"), &fetches(&host, "bob", account)?, &allowed)?;
+        }
+    }
+    world.log().wait_for(0, "command_refused", &[("account", "robot"), ("origin", "bob")]).map(drop)
 }
