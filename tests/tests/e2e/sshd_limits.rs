@@ -316,7 +316,8 @@ fn where_a_key_brings_no_options_the_blocks_count(world: &mut World) -> Outcome 
     let mut port = 24_000;
     for (word, allowed) in [("any", ALL), ("local", "LlDWt"), ("remote", "Rrt"), ("no", "t")] {
         host.site.access(&rule(word));
-        host.publish(world)?;
+        host.site.write(world)?;
+        host.daemon.reload(world)?;
         enable(&["--yes"])?.expect_ok()?;
         let found = what_works(host.key("bob")?, &target, &mut port)?;
         require_eq(&format!("what works with {word}"), found.as_str(), allowed)?;
@@ -355,7 +356,8 @@ fn what_sshd_would_serve_by_itself_is_asked_about(world: &mut World) -> Outcome 
     }
     for (limits, allowed) in [("sftp = \"read\"", true), (ANY, true), ("sftp = \"no\"", false)] {
         host.site.access(&rules(limits));
-        host.publish(world)?;
+        host.site.write(world)?;
+        host.daemon.reload(world)?;
         enable(&["--yes"])?.expect_ok()?;
         require_contains("the blocks", &fs::read_to_string(DROP_IN)?, "Match User deployer,robot\n")?;
         for account in ["deployer", "robot"] {
