@@ -71,6 +71,7 @@ fn a_command_goes_on_while_the_daemon_is_restarted(world: &mut World) -> Outcome
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         let _ = fs::remove_file("/srv/slow/began");
         let _ = fs::remove_file("/srv/slow/go");
+        let mark = world.log().mark();
         let program = client(&[], "deployer", host.key("bob")?, &["slow"]);
         let running = std::thread::spawn(move || program.run());
         wait_until("its beginning", Duration::from_secs(10), || {
@@ -83,6 +84,9 @@ fn a_command_goes_on_while_the_daemon_is_restarted(world: &mut World) -> Outcome
         fs::write("/srv/slow/go", "")?;
         let ended = running.join().map_err(|_| Failure::new("the client"))??.expect_code(6)?;
         require_eq("what comes out", &(ended.text(), ended.stderr.as_str()), &("done", ""))?;
+        // Whoever is the daemon by then is told how it ended.
+        let pairs = [("command", "slow"), ("origin", "bob"), ("exit_status", "6")];
+        world.log().wait_for(mark, "command_end", &pairs)?;
         host.ssh("bob", "deployer", &["id -un"])?.expect_ok()?;
         host.ssh("bob", "deployer", &["id"])?.expect_code(REFUSED)?;
         fresh = Some(next);
