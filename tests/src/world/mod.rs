@@ -41,8 +41,11 @@ const ARTIFACTS: &str = "/run/world/artifacts";
 
 /// A command that runs `words` as the arguments of a body in a new world. The caller's main must call [`enter`] first.
 pub fn launch(artifacts: Option<&Artifacts>, words: &[&str]) -> Outcome<Command> {
-    let mut command = Command::new(MYSELF);
-    command.arg(format!("{STAGE}outer")).arg(std::process::id().to_string());
+    let own = std::process::id().to_string();
+    // A signal that somebody above ignores (nohup) would be ignored by every program inside.
+    let mut command = Command::new("env");
+    command.arg("--default-signal").arg(format!("/proc/{own}/exe"));
+    command.arg(format!("{STAGE}outer")).arg(&own);
     command.arg(artifacts.map_or_else(PathBuf::new, |built| built.folder().to_owned())).args(words);
     command.stdin(Stdio::null());
     Ok(command)
