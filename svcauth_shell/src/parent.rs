@@ -6,7 +6,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
-use nix::unistd::{Pid, getpid};
+use nix::unistd::{Pid, getpid, getppid};
 use svcauth_core::command::protocol::Told;
 
 use crate::link::Link;
@@ -77,12 +77,21 @@ pub(crate) fn end(change: Change) -> Option<Told> {
 
 /// What the kernel sends to the terminal's group reaches the command without us, and so does what the command, or a process that
 /// it has started, sends to all of its group (`kill 0`). A lost terminal is told to the first process of the session alone: that
-/// is us.
+/// is us. What a client of sshd sends, sshd sends to all of the group as well (RFC 4254, 6.9; killpg(3)).
 fn is_for_child(child: Pid, number: i32, signal: &siginfo) -> bool {
+    if signal.ssi_code <= 0 && is_sshd_above(signal.ssi_pid) {
+        return false;
+    }
     if matches!(number, libc::SIGHUP | libc::SIGCONT) {
         return true;
     }
     signal.ssi_code <= 0 && !is_from(child, signal.ssi_pid)
+}
+
+/// Whether a process is our parent, and is called as sshd's are (sshd, sshd-session).
+fn is_sshd_above(process: u32) -> bool {
+    i32::try_from(process).is_ok_and(|pid| Pid::from_raw(pid) == getppid())
+        && std::fs::read(format!("/proc/{process}/comm")).is_ok_and(|name| name.starts_with(b"sshd"))
 }
 
 /// Whether a process is the command or comes from it. One that has ended meanwhile is not known to.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -19,6 +20,7 @@ crate::sharing!("ends":
     a_death_by_signal_is_repeated_and_told,
     what_is_refused_or_cannot_start_has_its_own_status_and_one_line,
     signals_reach_the_command_and_those_of_its_own_group_once,
+    what_sshd_sends_to_the_group_reaches_the_command_once,
     a_killed_shell_takes_its_command_along,
     a_stopped_command_stops_the_shell_until_it_goes_on,
     all_bytes_go_through_and_both_ends_are_seen,
@@ -131,6 +133,34 @@ fn signals_reach_the_command_and_those_of_its_own_group_once(_: &mut World) -> O
     let output = command.spawn()?.wait_with_output()?;
     // (What sleeps in the group dies of it, without a trap.)
     require(output.stdout == b"1\n", || format!("{output:?}"))
+}
+
+fn what_sshd_sends_to_the_group_reaches_the_command_once(world: &mut World) -> Outcome {
+    let _peer = Peer::saying(own_shell())?;
+    // Signals wait until they are counted; real-time ones are never taken together.
+    let count = "import signal\nwanted = {40, 1}\nsignal.pthread_sigmask(signal.SIG_BLOCK, wanted)\n\
+        open('/srv/ready', 'w').close()\ncount = 0\n\
+        while signal.sigtimedwait(wanted, 5 if count == 0 else 0.5): count += 1\nprint(count)\n";
+    world.write("/srv/count.py", 0o644, count)?;
+    fs::set_permissions("/srv", fs::Permissions::from_mode(0o777))?;
+    for signal in [40, 1] {
+        for (parent, times) in [("sshd", "1"), ("other", "2")] {
+            let path = format!("/srv/{parent}");
+            fs::copy("/bin/bash", &path)?;
+            let _ = fs::remove_file("/srv/ready");
+            // Job control puts the shell at the head of a group, as setsid(2) does where sshd starts it.
+            let script = format!(
+                "set -m; {SHELL} -c 'exec /usr/bin/python3 /srv/count.py' & \
+                 until [ -e /srv/ready ]; do sleep 0.02; done; kill -{signal} -- -$!; wait $!"
+            );
+            let mut command = Command::new(&path);
+            command.args(["-c", &script]).uid(UID).gid(UID).env("PATH", "/usr/bin:/bin");
+            let ended = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?.wait_with_output()?;
+            let counted = String::from_utf8_lossy(&ended.stdout);
+            require(counted.trim() == times, || format!("{parent} {signal}: {ended:?}"))?;
+        }
+    }
+    Ok(())
 }
 
 fn a_killed_shell_takes_its_command_along(_: &mut World) -> Outcome {
