@@ -4,7 +4,7 @@
 //! working directories led to them. What it does not look at: who may connect to a socket in the file system, and the modes,
 //! owners and times of files, which may be changed wherever the account may (decision 32).
 
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 
 use landlock::{
     ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset,
@@ -26,7 +26,22 @@ const WANTED: ABI = ABI::V6;
 
 /// Programs, what they load, and what they read to begin with.
 const PROGRAMS: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
-/// Settings of the host, and who its users are. (What others may not read is still not for the account.)
+/// What every program begins with, and the names of users for listings. A transfer reads nothing else of the host's settings:
+/// what anybody may read there is still no business of who may fetch one folder.
+const BEGINNINGS: &[&str] = &[
+    "/etc/ld.so.cache",
+    "/etc/ld.so.preload",
+    "/etc/localtime",
+    "/etc/nsswitch.conf",
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/openssl.cnf",
+    "/etc/crypto-policies",
+    "/var/lib/svcauth",
+    "/var/lib/sss/mc",
+];
+/// Settings of the host, for the programs that hooks of a repository run.
 const SETTINGS: &[&str] = &["/etc", "/var/lib/svcauth", "/var/lib/sss/mc"];
 /// Devices that hold nothing.
 const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
@@ -53,15 +68,17 @@ pub(crate) fn prepare(program: &Program, files: &Files) -> Result<Confinement, F
         )
     };
     let mut rules = ruleset().map_err(cannot)?;
+    let settings = if is_git(program) { SETTINGS } else { BEGINNINGS };
     for (paths, rights) in [
         (PROGRAMS, make_bitflags!(AccessFs::{Execute | ReadFile | ReadDir})),
-        (SETTINGS, make_bitflags!(AccessFs::{ReadFile | ReadDir})),
+        (settings, make_bitflags!(AccessFs::{ReadFile | ReadDir})),
         (DEVICES, make_bitflags!(AccessFs::{ReadFile | WriteFile | Truncate})),
         (&[program.path.as_str()], make_bitflags!(AccessFs::{Execute | ReadFile})),
     ] {
         for path in paths {
             // Not every host has all of them.
             if let Ok(opened) = PathFd::new(path) {
+                let rights = rights & fitting(&opened);
                 rules = rules.add_rule(PathBeneath::new(opened, rights)).map_err(cannot)?;
             }
         }
@@ -105,7 +122,7 @@ fn is_git(program: &Program) -> bool {
 }
 
 /// A path may name one file.
-fn fitting(opened: &OwnedFd) -> Rights {
+fn fitting(opened: &impl AsFd) -> Rights {
     let is_folder = fstat(opened)
         .is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR);
     if is_folder { AccessFs::from_all(WANTED) } else { AccessFs::from_file(WANTED) }

@@ -13,6 +13,7 @@ use crate::peer::{HOME, Peer, UID, confined, program, shell};
 
 crate::sharing!("confined":
     a_program_reads_below_its_paths_and_nowhere_else,
+    hooks_of_git_read_the_settings_of_the_host,
     a_program_writes_below_its_paths_and_nowhere_else,
     links_and_proc_lead_nowhere,
     nothing_that_was_transferred_runs,
@@ -35,6 +36,7 @@ fn folders(world: &World) -> Outcome {
         fs::write(file, "secret\n")?;
         chown(file, Some(UID), Some(UID))?;
     }
+    world.write("/etc/settings", 0o644, "for everybody\n")?;
     for (link, target) in [
         ("/srv/in/out", "/srv/out"),
         ("/srv/in/deep/up", "../../out/file"),
@@ -79,6 +81,8 @@ fn a_program_reads_below_its_paths_and_nowhere_else(world: &mut World) -> Outcom
         }
         for script in [
             "cat /srv/out/file",
+            "cat /etc/settings",
+            "ls /etc",
             "ls /srv",
             "ls /srv/out",
             "cat .bashrc",
@@ -90,6 +94,15 @@ fn a_program_reads_below_its_paths_and_nowhere_else(world: &mut World) -> Outcom
         }
     }
     Ok(())
+}
+
+fn hooks_of_git_read_the_settings_of_the_host(world: &mut World) -> Outcome {
+    folders(world)?;
+    fs::create_dir_all("/opt")?;
+    fs::copy("/bin/sh", "/opt/git-hook")?;
+    let words = &["-c", "cat /etc/settings && ls /etc >/dev/null && ! cat /srv/out/file"];
+    let _peer = Peer::saying(confined("/opt/git-hook", words, Access::Read, &["/srv/in"]))?;
+    shell(world, &["-c", "x"]).dir(HOME).run()?.expect_ok().map(drop)
 }
 
 fn a_program_writes_below_its_paths_and_nowhere_else(world: &mut World) -> Outcome {
