@@ -22,7 +22,7 @@ cases!("setup_automation":
 );
 
 /// Where the copy of the role is that a world can read.
-const PLAY: &str = "/run/world/ansible";
+const PLAY: &str = "/run/world/play";
 
 /// The files of `conf/ansible`; one that is missing here is missing for the role, too.
 const ROLE: &[(&str, &str)] = &[
@@ -68,13 +68,12 @@ fn play(world: &World, variables: &Value) -> Outcome<Ended> {
     world.write(format!("{PLAY}/vars.json"), 0o600, variables.to_string())?;
     let run = Program::new("ansible-playbook").args(&["-i", "127.0.0.1,", "-u", "root"]);
     let run = run.args(&["--private-key", "/run/world/keys/root", "-e", "@vars.json", "site.yml"]).dir(PLAY);
-    let run =
-        run.env("ANSIBLE_HOST_KEY_CHECKING", "false").env("ANSIBLE_LOCAL_TEMP", "/run/world/ansible/tmp");
-    let run = run.env("ANSIBLE_REMOTE_TMP", "/run/world/ansible/remote").env("ANSIBLE_NOCOLOR", "1");
+    let run = run.env("ANSIBLE_HOST_KEY_CHECKING", "false").env("ANSIBLE_LOCAL_TEMP", "/run/world/play/tmp");
+    let run = run.env("ANSIBLE_REMOTE_TMP", "/run/world/play/remote").env("ANSIBLE_NOCOLOR", "1");
     let run = run.env("ANSIBLE_SSH_ARGS", "-F/dev/null -oUserKnownHostsFile=/dev/null -oControlMaster=auto -oControlPersist=60s -oIdentitiesOnly=yes");
     let run = run
-        .env("ANSIBLE_SSH_CONTROL_PATH_DIR", "/run/world/ansible/cp")
-        .env("ANSIBLE_HOME", "/run/world/ansible/home");
+        .env("ANSIBLE_SSH_CONTROL_PATH_DIR", "/run/world/play/cp")
+        .env("ANSIBLE_HOME", "/run/world/play/home");
     run.env("ANSIBLE_PYTHON_INTERPRETER", "/usr/bin/python3").patience(Duration::from_secs(180)).run()
 }
 
