@@ -26,7 +26,7 @@ const SFTP: &[&str] = &[
     "symlink /srv/secret MARK",
     "get /proc/self/root/srv/secret MARK",
     "get /proc/self/cwd/evil MARK",
-    "get /etc/ssh/sshd_config MARK",
+    "get /etc/profile MARK",
 ];
 /// The same where not even a local user gets anything.
 const SFTP_UNPROVEN: &[&str] = &[
