@@ -112,8 +112,9 @@ fn the_shell_is_linked_statically_and_is_no_shell_that_may_be_chosen() {
     assert!(interpreter("usr/bin/svcauth"), "a program that is linked dynamically has an interpreter");
     assert!(!interpreter("usr/bin/svcauth-shell"));
     // In /etc/shells it would let `su -s` choose another one in its place (su(1)).
+    let lists = Scratch::new("lists");
     for name in NAMES {
-        let tree = unpacked(name, &scratch);
+        let tree = unpacked(name, &lists);
         assert!(!tree.join("usr/share/debianutils").exists(), "{name} has a list of shells");
     }
     for script in super::scripts::scripts() {
