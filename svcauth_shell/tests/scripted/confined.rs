@@ -98,10 +98,9 @@ fn a_program_reads_below_its_paths_and_nowhere_else(world: &mut World) -> Outcom
 
 fn hooks_of_git_read_the_settings_of_the_host(world: &mut World) -> Outcome {
     folders(world)?;
-    fs::create_dir_all("/opt")?;
-    fs::copy("/bin/sh", "/opt/git-hook")?;
+    fs::copy("/bin/sh", "/srv/git-hook")?;
     let words = &["-c", "cat /etc/settings && ls /etc >/dev/null && ! cat /srv/out/file"];
-    let _peer = Peer::saying(confined("/opt/git-hook", words, Access::Read, &["/srv/in"]))?;
+    let _peer = Peer::saying(confined("/srv/git-hook", words, Access::Read, &["/srv/in"]))?;
     shell(world, &["-c", "x"]).dir(HOME).run()?.expect_ok().map(drop)
 }
 
