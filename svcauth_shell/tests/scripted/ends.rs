@@ -137,14 +137,15 @@ fn signals_reach_the_command_and_those_of_its_own_group_once(_: &mut World) -> O
 
 fn what_sshd_sends_to_the_group_reaches_the_command_once(world: &mut World) -> Outcome {
     let _peer = Peer::saying(own_shell())?;
-    // Signals wait until they are counted; real-time ones are never taken together.
+    // Signals wait until they are counted. Two of a real-time one are always two; two SIGHUP are one when the second
+    // comes before the first is taken.
     let count = "import signal\nwanted = {40, 1}\nsignal.pthread_sigmask(signal.SIG_BLOCK, wanted)\n\
         open('/srv/ready', 'w').close()\ncount = 0\n\
         while signal.sigtimedwait(wanted, 5 if count == 0 else 0.5): count += 1\nprint(count)\n";
     world.write("/srv/count.py", 0o644, count)?;
     fs::set_permissions("/srv", fs::Permissions::from_mode(0o777))?;
-    for signal in [40, 1] {
-        for (parent, times) in [("sshd", "1"), ("other", "2")] {
+    for (signal, of_another) in [(40, &["2"][..]), (1, &["1", "2"])] {
+        for (parent, times) in [("sshd", &["1"][..]), ("other", of_another)] {
             let path = format!("/srv/{parent}");
             fs::copy("/bin/bash", &path)?;
             let _ = fs::remove_file("/srv/ready");
@@ -157,7 +158,7 @@ fn what_sshd_sends_to_the_group_reaches_the_command_once(world: &mut World) -> O
             command.args(["-c", &script]).uid(UID).gid(UID).env("PATH", "/usr/bin:/bin");
             let ended = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?.wait_with_output()?;
             let counted = String::from_utf8_lossy(&ended.stdout);
-            require(counted.trim() == times, || format!("{parent} {signal}: {ended:?}"))?;
+            require(times.contains(&counted.trim()), || format!("{parent} {signal}: {ended:?}"))?;
         }
     }
     Ok(())

@@ -24,6 +24,13 @@ crate::sharing!("recorded":
 
 const SECONDS: Duration = Duration::from_secs(10);
 
+/// Says when it has the terminal, at first and each time it goes on.
+const SLEEPER: &str = "import signal, time\n\
+    signal.signal(signal.SIGINT, signal.SIG_DFL)\n\
+    signal.signal(signal.SIGCONT, lambda *_: print('going on', flush=True))\n\
+    print('start', flush=True)\n\
+    time.sleep(60)\n";
+
 fn recorded() -> Answer {
     Answer::Shell { shell: "/bin/bash".to_owned(), id: "one".to_owned(), record: true }
 }
@@ -65,22 +72,27 @@ fn what_the_terminal_shows_is_told_and_what_is_typed_unseen_is_not(world: &mut W
 
 fn job_control_keys_and_the_exit_status_are_those_of_a_shell(world: &mut World) -> Outcome {
     let peer = Peer::saying(recorded())?;
+    world.write("/srv/sleeper.py", 0o644, SLEEPER)?;
     let mut talk = begin(world)?;
-    // Ctrl-Z, jobs, fg, Ctrl-C.
-    talk.line("echo st''art; sleep 60")?;
+    // Ctrl-Z, jobs, fg, Ctrl-C; each key is pressed when what it is for has the terminal and has said so.
+    talk.line("python3 /srv/sleeper.py")?;
     talk.expect("start")?;
-    std::thread::sleep(Duration::from_millis(200));
     talk.keys("\x1a")?;
     talk.expect("Stopped")?;
+    talk.expect("\n$ ")?;
     talk.line("jobs; echo do''ne")?;
     talk.expect("done")?;
+    talk.expect("\n$ ")?;
     talk.line("fg; echo status $?")?;
-    std::thread::sleep(Duration::from_millis(200));
+    talk.expect("going on")?;
     talk.keys("\x03")?;
+    talk.expect("\n$ ")?;
     talk.line("echo af''ter")?;
     talk.expect("after")?;
-    // Ctrl-D.
+    // Ctrl-D, which is nothing before the shell reads the line by itself.
+    talk.expect("\n$ ")?;
     talk.line("trap 'exit 7' EXIT")?;
+    talk.expect("\n$ ")?;
     talk.keys("\x04")?;
     let (status, shown) = talk.end()?;
     require(status == 7, || format!("{status}\n{shown}"))?;
