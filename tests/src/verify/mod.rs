@@ -30,31 +30,54 @@ const PATIENCE: Duration = Duration::from_secs(1500);
 struct Stage {
     name: &'static str,
     run: fn() -> Outcome<usize>,
+    /// Whether the stages behind it tell something when it has failed.
+    then: Then,
+}
+
+/// What follows a stage that has failed.
+#[derive(PartialEq)]
+enum Then {
+    /// The stages behind it: one run tells all that is wrong.
+    GoOn,
+    /// Nothing: those behind it need what it makes, or would only say the same again.
+    End,
+}
+
+impl Stage {
+    const fn test(name: &'static str, run: fn() -> Outcome<usize>) -> Self {
+        Self { name, run, then: Then::GoOn }
+    }
+
+    const fn premise(name: &'static str, run: fn() -> Outcome<usize>) -> Self {
+        Self { name, run, then: Then::End }
+    }
 }
 
 const QUICK: &[Stage] = &[
-    Stage { name: "distribution's packages", run: install_packages },
-    Stage { name: "format", run: format },
-    Stage { name: "lints", run: lints },
-    Stage { name: "unit tests", run: unit_tests },
-    Stage { name: "modules and their gates", run: module_tests },
-    Stage { name: "documentation", run: documentation },
+    Stage::premise("distribution's packages", install_packages),
+    Stage::premise("format", format),
+    Stage::premise("lints", lints),
+    Stage::test("unit tests", unit_tests),
+    Stage::test("modules and their gates", module_tests),
+    Stage::test("documentation", documentation),
 ];
 /// Made while others compile: it waits for the network most of the time.
-const TREES: Stage = Stage { name: "trees of Debian 12 and 13, in the background", run: begin_trees };
+const TREES: Stage = Stage::premise("trees of Debian 12 and 13, in the background", begin_trees);
+/// Made of the time that others leave, which is much: tests wait, and the last crate of a build is alone.
+const RELEASE: Stage = Stage::premise("programs and packages, in the background", begin_release);
 const END_TO_END: &[Stage] = &[
-    Stage { name: "end-to-end tests", run: end_to_end },
-    Stage { name: "packages: built", run: release::build },
-    Stage { name: "packages: files", run: release::files },
-    Stage { name: "packages: booted machines", run: release::machines },
+    Stage::test("end-to-end tests", end_to_end),
+    Stage::premise("packages: built", release::build),
+    Stage::test("packages: files", release::files),
+    Stage::test("packages: booted machines", release::machines),
 ];
 const PACKAGES: &[Stage] = &[
-    Stage { name: "distribution's packages", run: install_packages },
+    Stage::premise("distribution's packages", install_packages),
     TREES,
-    Stage { name: "built", run: release::build },
-    Stage { name: "built again elsewhere", run: release::build_again },
-    Stage { name: "files", run: release::files },
-    Stage { name: "booted machines", run: release::machines },
+    Stage::premise("built", release::build),
+    Stage::test("built again elsewhere", release::build_again),
+    Stage::test("files", release::files),
+    Stage::test("booted machines", release::machines),
 ];
 
 /// The whole of the command's main.
@@ -62,7 +85,10 @@ pub fn main() -> ExitCode {
     let args = words();
     let asked: Vec<&str> = args.iter().map(String::as_str).collect();
     let stages: Vec<&Stage> = match asked.as_slice() {
-        [] => QUICK.iter().take(1).chain([&TREES]).chain(QUICK.iter().skip(1)).chain(END_TO_END).collect(),
+        [] => {
+            let (first, rest) = QUICK.split_at(1);
+            first.iter().chain([&TREES, &RELEASE]).chain(rest).chain(END_TO_END).collect()
+        }
         ["quick"] => QUICK.iter().collect(),
         ["packages"] => PACKAGES.iter().collect(),
         ["fuzz"] => return ended("fuzz", fuzz::run_all(Duration::from_secs(60))),
@@ -84,19 +110,31 @@ fn usage(args: &[String]) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Runs the stages in order up to the first that fails.
+/// Runs the stages in order; gives the number of tests that passed, or all that failed.
 fn run(stages: &[&Stage]) -> Outcome<usize> {
-    let mut passed = 0;
+    let (mut passed, mut failed) = (0, Vec::new());
     for (at, stage) in stages.iter().enumerate() {
         say(&format!("verify: [{}/{}] {} ...", at + 1, stages.len(), stage.name));
         let started = Instant::now();
-        let tests = (stage.run)().map_err(|why| Failure::new(format!("{}\n{why}", stage.name)))?;
-        let count = if tests == 0 { String::new() } else { format!(", {tests} passed") };
+        let result = (stage.run)();
         let seconds = started.elapsed().as_secs_f64();
-        say(&Palette::of_stdout().paint(Style::Dim, &format!("verify:       ok in {seconds:.1} s{count}")));
-        passed += tests;
+        let (style, word) = match &result {
+            Ok(0) => (Style::Dim, format!("ok in {seconds:.1} s")),
+            Ok(tests) => (Style::Dim, format!("ok in {seconds:.1} s, {tests} passed")),
+            Err(_) => (Style::Bad, format!("failed in {seconds:.1} s")),
+        };
+        say(&Palette::of_stdout().paint(style, &format!("verify:       {word}")));
+        match result {
+            Ok(tests) => passed += tests,
+            Err(why) => {
+                failed.push(format!("{}\n{why}", stage.name));
+                if stage.then == Then::End {
+                    break;
+                }
+            }
+        }
     }
-    Ok(passed)
+    if failed.is_empty() { Ok(passed) } else { Err(Failure::new(failed.join("\n\n"))) }
 }
 
 fn ended(what: &str, result: Outcome<usize>) -> ExitCode {
@@ -136,25 +174,28 @@ fn lints() -> Outcome<usize> {
 /// Everything but the modules; and what plain `cargo test` does without: the ids of SIDs against sssd's library, the manual
 /// pages against the programs that show them, the commands of real rsync, scp and git.
 fn unit_tests() -> Outcome<usize> {
-    let plain = run_tests(&["--workspace", "--exclude", "nss_svcauth", "--exclude", "pam_svcauth"])?;
-    let ids = run_tests(&["-p", "svcauth_core", "--test", "sssd_library", "--", "--ignored"])?;
-    let clients = ["--features", "command", "--test", "command_clients", "--", "--ignored"];
-    let clients = run_tests(&[&["-p", "svcauth_core"], &clients[..]].concat())?;
-    Ok(plain + ids + clients + run_tests(&["-p", "svcauthd", "--test", "manuals", "--", "--ignored"])?)
+    run_tests(&[
+        &["--workspace", "--exclude", "nss_svcauth", "--exclude", "pam_svcauth"],
+        &["-p", "svcauth_core", "--test", "sssd_library", "--", "--ignored"],
+        &["-p", "svcauth_core", "--features", "command", "--test", "command_clients", "--", "--ignored"],
+        &["-p", "svcauthd", "--test", "manuals", "--", "--ignored"],
+    ])
 }
 
 /// The modules by themselves, with no feature that another crate turns on: what they export, need and import, the proof
 /// of panic freedom, every return code through a real libpam.
 fn module_tests() -> Outcome<usize> {
-    Ok(run_tests(&["-p", "nss_svcauth"])? + run_tests(&["-p", "pam_svcauth"])?)
+    run_tests(&[&["-p", "nss_svcauth"], &["-p", "pam_svcauth"]])
 }
 
 fn end_to_end() -> Outcome<usize> {
     packages::require_root()?;
     let own = ["--test", "content_sync", "--test", "pam_walk", "--test", "report_pages"];
-    let sources = run_tests(&[&["-p", "svcauthd", "--features", "e2e"], &own[..]].concat())?;
-    let shell = run_tests(&["-p", "svcauth_shell", "--features", "e2e", "--test", "scripted"])?;
-    Ok(sources + shell + run_tests(&["-p", "svcauth_tests", "--features", "e2e", "--test", "e2e"])?)
+    run_tests(&[
+        &[&["-p", "svcauthd", "--features", "e2e"], &own[..]].concat(),
+        &["-p", "svcauth_shell", "--features", "e2e", "--test", "scripted"],
+        &["-p", "svcauth_tests", "--features", "e2e", "--test", "e2e"],
+    ])
 }
 
 fn begin_trees() -> Outcome<usize> {
@@ -166,15 +207,30 @@ fn begin_trees() -> Outcome<usize> {
     Ok(0)
 }
 
+fn begin_release() -> Outcome<usize> {
+    if packages::require_root().is_ok() {
+        release::begin()?;
+    }
+    Ok(0)
+}
+
 fn documentation() -> Outcome<usize> {
     let doc = cargo().args(&["doc", "--locked", "--quiet", "--workspace", "--no-deps"]);
     run_cargo(doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     Ok(0)
 }
 
-fn run_tests(which: &[&str]) -> Outcome<usize> {
-    let ended = run_cargo(cargo().args(&["test", "--locked"]).args(which))?;
-    Ok(count(&ended.stdout))
+/// `cargo test` with each of these words, whatever comes of the others: the number that passed, or all that failed.
+fn run_tests(runs: &[&[&str]]) -> Outcome<usize> {
+    let (mut passed, mut failed) = (0, Vec::new());
+    for words in runs {
+        let test = cargo().args(&["test", "--locked", "--no-fail-fast"]).args(words);
+        let ended = test.patience(PATIENCE).run()?;
+        passed += count(&ended.stdout);
+        let ended = Ended { stdout: without_passed(&ended.stdout), ..ended };
+        failed.extend(ended.expect_ok().err().map(|why| why.to_string()));
+    }
+    if failed.is_empty() { Ok(passed) } else { Err(Failure::new(failed.join("\n"))) }
 }
 
 fn run_cargo(program: Program) -> Outcome<Ended> {
@@ -186,6 +242,12 @@ fn count(output: &str) -> usize {
     let passed =
         |line: &str| line.strip_prefix("test result: ok. ")?.split(' ').next()?.parse::<usize>().ok();
     output.lines().filter_map(passed).sum()
+}
+
+/// What `cargo test` and our own runner print, without the tests that passed.
+fn without_passed(output: &str) -> String {
+    let passed = |line: &&str| line.starts_with("test ") && line.contains(" ... ok");
+    output.lines().filter(|line| !passed(line)).map(|line| format!("{line}\n")).collect()
 }
 
 #[cfg(test)]
@@ -200,11 +262,19 @@ mod tests {
     }
 
     #[test]
-    fn the_first_failing_stage_ends_the_run() {
-        let good = Stage { name: "good", run: || Ok(3) };
-        let bad = Stage { name: "bad", run: || Err(Failure::new("no")) };
-        let never = Stage { name: "never", run: || Err(Failure::new("reached")) };
+    fn what_passed_is_left_out_of_what_failed() {
+        let output =
+            "test a ... ok\ntest b ... ok (0.1s)\ntest c ... FAILED (0.1s)\n---- c ----\nnot ... ok\n";
+        assert_eq!(without_passed(output), "test c ... FAILED (0.1s)\n---- c ----\nnot ... ok\n");
+    }
+
+    #[test]
+    fn one_run_tells_all_that_failed_up_to_a_premise() {
+        let good = Stage::test("good", || Ok(3));
+        let bad = Stage::test("bad", || Err(Failure::new("no")));
+        let worse = Stage::premise("worse", || Err(Failure::new("never")));
         assert_eq!(run(&[&good, &good]).unwrap(), 6);
-        assert_eq!(run(&[&good, &bad, &never]).unwrap_err().to_string(), "bad\nno");
+        let premise = Stage::premise("premise", || Ok(0));
+        assert_eq!(run(&[&bad, &premise, &worse, &bad]).unwrap_err().to_string(), "bad\nno\n\nworse\nnever");
     }
 }
