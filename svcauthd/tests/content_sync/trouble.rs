@@ -252,7 +252,7 @@ fn a_server_with_few_threads_is_asked_for_changes_and_does_not_hang(world: &mut 
         let began = Instant::now();
         let answer = lab.changes()?;
         let took = began.elapsed();
-        require(!answer.live && took < Duration::from_secs(1), || format!("{answer:?} after {took:?}"))?;
+        require(!answer.live && took < Duration::from_secs(4), || format!("{answer:?} after {took:?}"))?;
         require_eq("the entries sent", &lab.view.taken(), &3)?;
         lab.agree()?;
     }

@@ -100,15 +100,15 @@ fn a_log_server_that_does_not_read_hangs_no_login(world: &mut World) -> Outcome 
     let began = Instant::now();
     // The daemon's recorder takes the record, and nobody waits for the log.
     sudo(world, "bob", "deployer", &["true"])?.expect_ok()?;
-    require(began.elapsed() < Duration::from_secs(3), || format!("it took {:?}", began.elapsed()))?;
+    require(began.elapsed() < Duration::from_secs(10), || format!("it took {:?}", began.elapsed()))?;
     host.daemon.kill()?;
     let began = Instant::now();
     sudo(world, "bob", "deployer", &["touch", "/tmp/bob"])?.expect_refused()?;
-    require(began.elapsed() < Duration::from_secs(3), || format!("it took {:?}", began.elapsed()))?;
+    require(began.elapsed() < Duration::from_secs(10), || format!("it took {:?}", began.elapsed()))?;
     require(!Path::new("/tmp/bob").exists(), || "bob's command ran".to_owned())?;
     let began = Instant::now();
     sudo(world, "bob", "local", &["true"])?.expect_ok()?;
-    require(began.elapsed() < Duration::from_secs(1), || {
+    require(began.elapsed() < Duration::from_secs(10), || {
         format!("a local target waited {:?}", began.elapsed())
     })?;
     world.syslog()?.signal(Signal::SIGCONT)?;
