@@ -16,14 +16,14 @@ use crate::program::Program;
 /// What cargo and git keep in the source folder.
 const NOT_SOURCE: &[&str] = &["target", ".git"];
 
-/// Begins to build them, with the lowest priority, and does not wait. Who needs programs or packages builds them as if this had
+/// Begins to build them, with a low priority, and does not wait. Who needs programs or packages builds them as if this had
 /// not been: cargo waits for what is being built, finds what is there, and says what is wrong.
 pub(super) fn begin() -> Outcome {
     let (source, target) = (workspace_folder()?, target_folder()?);
     // In a namespace of its own, which an interruption ends.
     let mut program =
         Program::with_own_environment("setpriv").args(&["--pdeathsig", "KILL", "--", "unshare"]);
-    program = program.args(&["--pid", "--fork", "--kill-child", "--mount-proc", "nice", "-n", "19", "sh"]);
+    program = program.args(&["--pid", "--fork", "--kill-child", "--mount-proc", "nice", "-n", "10", "sh"]);
     let program = program.arg(source.join("packaging/build")).env("CARGO_TARGET_DIR", target).dir(source);
     let building = thread::spawn(move || drop(program.patience(PATIENCE).run()));
     *begun() = Some(building);
