@@ -71,7 +71,33 @@ fn who_may_only_read_gets_what_reads_and_is_confined_to_reading() {
     }
     let sftp = asked(&[&reading], "internal-sftp -l INFO").unwrap();
     assert_eq!(sftp.arguments, [&b"-R"[..], b"-l", b"INFO"]);
-    assert_eq!(asked(&[&reading], "sftp-server -R").unwrap().arguments, [b"-R"]);
+    assert_eq!(asked(&[&reading], "sftp-server -R").unwrap().arguments, [b"-R", b"-R"]);
+}
+
+/// With every path there is no confinement, and this option is all that keeps sftp-server from writing.
+#[test]
+fn an_sftp_that_may_only_read_is_told_so_in_front_of_whatever_else_it_is_told() {
+    let reading =
+        Limits { commands: vec![CommandRule::Sftp(files(Access::Read, &["/"]))], ..Limits::default() };
+    for line in [
+        "sftp-server",
+        "internal-sftp -l INFO",
+        "sftp-server -R",
+        "sftp-server -p open,read",
+        "sftp-server -d R",
+    ] {
+        assert_eq!(asked(&[&reading], line).unwrap().arguments[0], b"-R", "{line}");
+    }
+    // The value of another option is no option.
+    for line in [
+        "sftp-server -P -R",
+        "sftp-server -p -R",
+        "sftp-server -d -R",
+        "sftp-server -l -R",
+        "sftp-server -f -R",
+    ] {
+        assert!(asked(&[&reading], line).unwrap_err().contains("has no fitting value"), "{line}");
+    }
 }
 
 #[test]

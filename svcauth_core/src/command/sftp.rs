@@ -28,9 +28,10 @@ fn transfer(words: &[Word]) -> Result<Transfer, String> {
             b"-l" | b"-f" => |value| value.iter().all(u8::is_ascii_alphanumeric),
             b"-u" => |value| value.iter().all(u8::is_ascii_digit),
             // Lists of requests to allow or to forbid: they only take away.
-            b"-p" | b"-P" => {
-                |value| value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"@.,-".contains(byte))
-            }
+            b"-p" | b"-P" => |value| {
+                let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"@.,-".contains(byte);
+                !value.starts_with(b"-") && value.iter().all(is_plain)
+            },
             // Where it starts. It is a folder of the account, or it fails.
             b"-d" => |value| !value.starts_with(b"-"),
             other => return Err(format!("the option {} is not known", shown(other))),

@@ -79,9 +79,8 @@ fn confine(transfer: Transfer, rules: &[&Files]) -> Result<Program, String> {
     }
     let mut arguments = transfer.arguments;
     if let (Need::Open { read_only }, Access::Read) = (transfer.need, access) {
-        if !arguments.iter().any(|word| word == read_only) {
-            arguments.insert(0, read_only.to_vec());
-        }
+        // Also where it seems to be there already: behind another option it may be that one's value.
+        arguments.insert(0, read_only.to_vec());
     }
     let everywhere = paths.iter().any(|path| path == "/");
     if !everywhere {
