@@ -334,6 +334,23 @@ fn fetches(host: &Host, person: &str, account: &str) -> Outcome<bool> {
     Ok(fs::exists("/tmp/got")?)
 }
 
+/// Whether a server of this line lets bob put a file into a folder that deployer may write.
+fn puts(host: &Host, server: &str) -> Outcome<bool> {
+    let _ = fs::remove_file("/tmp/put");
+    let sftp = Program::new("sftp").args(&["-q", "-s", server, "-b", "-"]).args(CLIENT).arg("-i");
+    let sftp = sftp.arg(host.key("bob")?.path()).arg("deployer@127.0.0.1");
+    sftp.input("put /etc/hostname /tmp/put\n").run()?;
+    Ok(fs::exists("/tmp/put")?)
+}
+
+/// `/` needs no confinement, so that what sftp-server is told is all that keeps it from writing.
+fn who_may_only_read_writes_nothing(host: &Host, may_write: bool) -> Outcome {
+    for server in ["/usr/lib/openssh/sftp-server", "/usr/lib/openssh/sftp-server -P -R"] {
+        require_eq(server, &puts(host, server)?, &may_write)?;
+    }
+    Ok(())
+}
+
 /// Whatever sshd is asked for, and nothing by its own hand.
 const ANY: &str = "commands = [{ kind = \"any\" }]";
 
@@ -363,6 +380,7 @@ fn what_sshd_would_serve_by_itself_is_asked_about(world: &mut World) -> Outcome 
         for account in ["deployer", "robot"] {
             require_eq(&format!("{account} with {limits}"), &fetches(&host, "bob", account)?, &allowed)?;
         }
+        who_may_only_read_writes_nothing(&host, limits == ANY)?;
     }
     world.log().wait_for(0, "command_refused", &[("account", "robot"), ("origin", "bob")]).map(drop)
 }
