@@ -3,7 +3,7 @@
 //!
 //! What is typed is not recorded: the terminal shows it, unless it is a password.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -33,10 +33,8 @@ const LEAVING: Duration = Duration::from_secs(2);
 pub(crate) fn run(link: &mut Link, mut words: Words) -> Result<Told, Failure> {
     let (came, blocked) = Signals::take().map_err(crate::run::broken)?;
     let signals = parent::signals(&blocked).map_err(crate::run::broken)?;
-    let is_terminal =
-        std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
-    let through =
-        if is_terminal { Through::terminal() } else { Through::pipes() }.map_err(crate::run::broken)?;
+    let through = if terminal_sys::is_ours() { Through::terminal() } else { Through::pipes() };
+    let through = through.map_err(crate::run::broken)?;
     if let Through::Terminal(terminal) = &through {
         words.name_terminal(&terminal.name);
     }

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::ffi::{CString, OsStr, OsString, c_int};
-use std::io::IsTerminal as _;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
@@ -52,7 +51,7 @@ fn ask_and_run() -> Result<Told, Failure> {
     }
     let question = Ask {
         line: asked.line.clone(),
-        terminal: std::io::stdin().is_terminal(),
+        terminal: terminal_sys::is_ours(),
         can_confine: confine::is_possible(),
         resume: None,
     };

@@ -1,6 +1,7 @@
 //! Terminals: a new one for the command, raw mode for the one that we have.
 #![allow(unsafe_code, reason = "ioctl(2): the file that the project keeps it in")]
 
+use std::io::IsTerminal as _;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
@@ -13,6 +14,11 @@ use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
 /// How our terminal was set, while it is raw. In the end it is again, also when that end is a panic.
 static OURS: Mutex<Option<libc::termios>> = Mutex::new(None);
+
+/// Whether standard input, output and error are a terminal.
+pub(crate) fn is_ours() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
+}
 
 /// Columns and rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

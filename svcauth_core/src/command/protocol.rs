@@ -20,7 +20,7 @@ pub const MESSAGE_MAX: u32 = 512 << 10;
 pub struct Ask {
     /// The command line; `None`: an interactive shell.
     pub line: Option<Vec<u8>>,
-    /// Whether standard input is a terminal.
+    /// Whether standard input, output and error are a terminal.
     pub terminal: bool,
     /// Whether the kernel lets the shell confine a program to paths (landlock(7)).
     pub can_confine: bool,

@@ -110,7 +110,7 @@ impl<'a> Case<'a> {
         let account = unusable.account.or_else(|| session.as_ref().map(|session| session.account.clone()));
         let account = account.unwrap_or_else(|| format!("uid {}", self.peer.uid));
         let judged = if is_root {
-            Judged { roles: Vec::new(), ruled: Ruled::Run(unlimited(&self.ask)) }
+            Judged { roles: Vec::new(), ruled: Ruled::Run(unlimited(&self.ask)), is_taped: false }
         } else {
             refused(unusable.reason, unusable.detail)
         };
@@ -163,12 +163,12 @@ impl<'a> Case<'a> {
             return self.refuse(&known, Reason::AuditUnavailable, None);
         }
         self.room.metrics.command(true, learned);
+        let record = tape.is_some();
         let running = Running::new(known.record, self.clock.boottime, tape);
         let (account, home) = (known.account, known.home);
         let answer = match plan {
             Plan::Program(program) => Answer::Program { program, account, home, id },
-            Plan::Line => Answer::Shell { shell: known.shell, id, record: false },
-            Plan::Shell { record } => Answer::Shell { shell: known.shell, id, record },
+            Plan::Line | Plan::Shell { .. } => Answer::Shell { shell: known.shell, id, record },
         };
         Opened::Running(answer, Box::new(running))
     }
@@ -177,8 +177,11 @@ impl<'a> Case<'a> {
     /// on without.
     fn begin(&self, known: &mut Known) -> Option<(String, Tape)> {
         let session = known.session.as_ref()?;
-        let (Ruled::Run(plan) | Ruled::Learn(plan, _)) = &mut known.judged.ruled else { return None };
-        let Plan::Shell { record: record @ true } = plan else { return None };
+        let (Ruled::Run(plan) | Ruled::Learn(plan, _)) = &known.judged.ruled else { return None };
+        let is_taped = known.judged.is_taped && matches!(plan, Plan::Shell { .. } | Plan::Line);
+        if !is_taped {
+            return None;
+        }
         let header = Header {
             size: ASSUMED,
             timestamp: self.clock.wall,
@@ -200,7 +203,6 @@ impl<'a> Case<'a> {
             }
             Err(error) => {
                 self.room.trouble.raise(&error);
-                *record = false;
                 if known.needs_audit {
                     let why = format!("what the shell shows cannot be recorded: {error}");
                     known.judged.ruled = Ruled::Refuse(Reason::AuditUnavailable, Some(why));
@@ -228,7 +230,7 @@ impl<'a> Case<'a> {
 }
 
 fn refused(reason: Reason, detail: String) -> Judged {
-    Judged { roles: Vec::new(), ruled: Ruled::Refuse(reason, Some(detail)) }
+    Judged { roles: Vec::new(), ruled: Ruled::Refuse(reason, Some(detail)), is_taped: false }
 }
 
 /// Hands over the record of what is about to run.

@@ -17,6 +17,8 @@ pub(super) struct Judged {
     /// The roles that the decision rests on; of a refusal for roles, those that are missing.
     pub(super) roles: Vec<String>,
     pub(super) ruled: Ruled,
+    /// Whether what the terminal shows is recorded, should it run by the account's own shell.
+    pub(super) is_taped: bool,
 }
 
 /// What becomes of a wish.
@@ -71,40 +73,43 @@ impl<R: ReadAt> Bench<'_, R> {
             age: self.age,
         };
         let verdict = decide(self.policy, self.account, origin, &at);
-        let ruled = match verdict.decision {
-            Decision::Deny(reason) => Ruled::Refuse(reason, None),
-            Decision::Allow if origin == Origin::Root => Ruled::Run(unlimited(ask)),
+        let (ruled, is_taped) = match verdict.decision {
+            Decision::Deny(reason) => (Ruled::Refuse(reason, None), false),
+            Decision::Allow if origin == Origin::Root => (Ruled::Run(unlimited(ask)), false),
             Decision::Allow => self.limited(origin, &at, ask),
         };
-        Ok(Judged { roles: self.names(&verdict), ruled })
+        Ok(Judged { roles: self.names(&verdict), ruled, is_taped })
     }
 
-    fn limited(&self, origin: Origin<'_>, at: &Circumstances<'_>, ask: &Ask) -> Ruled {
+    /// What the rules make of it, and whether what the terminal shows is recorded: of `ssh -t HOST bash`, too, which is a shell
+    /// by another name.
+    fn limited(&self, origin: Origin<'_>, at: &Circumstances<'_>, ask: &Ask) -> (Ruled, bool) {
         let rules = granting(self.policy, self.account, origin, at);
         let limits: Vec<Option<&Limits>> = rules.iter().map(|rule| rule.limits.as_ref()).collect();
         // One rule that limits nothing is enough; no rule at all limits everything.
         if limits.iter().any(Option::is_none) {
-            return Ruled::Run(unlimited(ask));
+            return (Ruled::Run(unlimited(ask)), false);
         }
         let limits: Vec<&Limits> = limits.into_iter().flatten().collect();
-        let (plan, learned) = match admit(&limits, wish(ask)) {
-            Ruling::Run(plan) => (plan, None),
-            Ruling::Learn(plan, refusal) => (plan, Some(refusal)),
-            Ruling::Refuse(refusal) => return Ruled::Refuse(refusal.reason, Some(refusal.detail)),
-        };
-        match learned {
-            None if needs_confinement(&plan) && !ask.can_confine => Ruled::Refuse(
-                Reason::CommandNotAllowed,
-                Some("this kernel cannot confine a program to paths (Landlock, Linux 5.13)".to_owned()),
-            ),
-            None => Ruled::Run(plan),
-            Some(refusal) => Ruled::Learn(plan, refusal),
-        }
+        let is_taped = limits.iter().any(|one| one.record) && (ask.line.is_none() || ask.terminal);
+        (ruled(&limits, ask), is_taped)
     }
 
     fn names(&self, verdict: &Verdict) -> Vec<String> {
         let name = |role: &svcauth_core::policy::RoleRef| self.policy.roles.get(role.0 as usize);
         verdict.roles.iter().filter_map(name).map(|role| role.name.clone()).collect()
+    }
+}
+
+fn ruled(limits: &[&Limits], ask: &Ask) -> Ruled {
+    match admit(limits, wish(ask)) {
+        Ruling::Run(plan) if needs_confinement(&plan) && !ask.can_confine => Ruled::Refuse(
+            Reason::CommandNotAllowed,
+            Some("this kernel cannot confine a program to paths (Landlock, Linux 5.13)".to_owned()),
+        ),
+        Ruling::Run(plan) => Ruled::Run(plan),
+        Ruling::Learn(plan, refusal) => Ruled::Learn(plan, refusal),
+        Ruling::Refuse(refusal) => Ruled::Refuse(refusal.reason, Some(refusal.detail)),
     }
 }
 
@@ -228,6 +233,23 @@ mod tests {
             let none = judged(vec![rule(0, Some(Limits::default()))], &[], &root, &ask(None), age);
             assert_eq!(none.ruled, Ruled::Run(Plan::Shell { record: false }));
         }
+    }
+
+    #[test]
+    fn a_line_on_a_terminal_is_recorded_where_shells_are() {
+        let of = |limits: Vec<Option<Limits>>, line: Option<&str>, terminal| {
+            let rules = limits.into_iter().map(|limits| rule(0, limits)).collect();
+            let ask = Ask { terminal, ..ask(line) };
+            judged(rules, &[person("bob", &[0])], &by("bob"), &ask, 1).is_taped
+        };
+        let shell = || Limits { shell: true, commands: vec![CommandRule::Any], ..Limits::default() };
+        let taped = || Some(Limits { record: true, ..shell() });
+        assert!(of(vec![taped()], None, true) && of(vec![taped()], Some("bash"), true));
+        // A shell without a terminal is one; a command without one is a transfer or a script, and its line says what it does.
+        assert!(of(vec![taped()], None, false) && !of(vec![taped()], Some("bash"), false));
+        assert!(of(vec![taped(), Some(shell())], Some("bash"), true), "as a shell would be");
+        assert!(!of(vec![Some(shell())], Some("bash"), true));
+        assert!(!of(vec![taped(), None], Some("bash"), true), "whom one rule does not limit");
     }
 
     #[test]

@@ -108,7 +108,7 @@ mod tests {
         let session = origin.map(|origin| session("deployer", origin, "10.1.2.3"));
         let mut record = Record::default();
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
-        add(&mut record, &ask(line), session.as_ref(), &Judged { roles, ruled });
+        add(&mut record, &ask(line), session.as_ref(), &Judged { roles, ruled, is_taped: false });
         record
     }
 

@@ -73,7 +73,24 @@ fn a_shell_is_recorded_and_can_be_played(world: &mut World) -> Outcome {
     }
     // Commands without a terminal are no shells: they are recorded by their lines alone.
     host.ssh("bob", "deployer", &["echo no recording"])?.expect_ok()?;
-    only_recording().map(drop)
+    only_recording()?;
+    fs::remove_file(file)?;
+    a_shell_that_is_named_is_recorded_too(world, &host)
+}
+
+/// `ssh -t HOST bash`.
+fn a_shell_that_is_named_is_recorded_too(world: &World, host: &Host) -> Outcome {
+    let mark = world.log().mark();
+    let mut shell = client(&["-tt"], "deployer", host.key("bob")?, &["bash --norc"]).converse()?;
+    shell.line("PS1='prompt''> '")?;
+    shell.expect("prompt> ")?;
+    shell.line("echo by''-name; exit 4")?;
+    let (code, said) = shell.end()?;
+    require(code == 4 && said.contains("by-name"), || format!("status {code}: {said}"))?;
+    let begun = world.log().wait_for(mark, "command", &[("command", "bash --norc")])?;
+    require_contains("the record", begun.get("detail"), "; recorded as ")?;
+    world.log().wait_for(mark, "command_end", &[("command", "bash --norc"), ("exit_status", "4")])?;
+    require_contains("the recording", &fs::read_to_string(only_recording()?)?, "by-name\\r\\n")
 }
 
 /// A disk for the recordings that is soon full.
