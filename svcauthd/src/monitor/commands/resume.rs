@@ -36,7 +36,10 @@ impl Case<'_> {
         let tape = match self.tape(id, &session, is_strict) {
             Ok(tape) => tape,
             Err(error) => {
-                self.room.trouble.raise(&error);
+                // A name that is not theirs is nothing that an administrator could mend, and anybody may say one.
+                if is_of_the_disk(&error) {
+                    self.room.trouble.raise(&error);
+                }
                 return self.not_resumed(account.as_deref(), Reason::AuditUnavailable);
             }
         };
@@ -67,5 +70,29 @@ impl Case<'_> {
         let account = account.unwrap_or("this account");
         let message = record::message(&self.ask, account, reason, None);
         Opened::Over(Answer::Refused { reason: reason.code().to_owned(), message })
+    }
+}
+
+/// Whether the kernel says so, and of more than that there is no such file or that somebody still writes it.
+fn is_of_the_disk(error: &io::Error) -> bool {
+    error.raw_os_error().is_some()
+        && !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::WouldBlock)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    #[test]
+    fn only_what_the_kernel_says_of_the_disk_is_an_alarm() {
+        let error = |code: nix::errno::Errno| io::Error::from(code);
+        use nix::errno::Errno;
+        for code in [Errno::ENOSPC, Errno::EIO, Errno::EROFS, Errno::EACCES] {
+            assert!(super::is_of_the_disk(&error(code)), "{code}");
+        }
+        for code in [Errno::ENOENT, Errno::EWOULDBLOCK] {
+            assert!(!super::is_of_the_disk(&error(code)), "{code}");
+        }
+        assert!(!super::is_of_the_disk(&io::Error::other("nothing of this session has that name")));
     }
 }

@@ -36,7 +36,8 @@ if len(sys.argv) < 3:
     print(answer(connection))
 elif sys.argv[2].startswith("resume="):
     connection = connect()
-    connection.sendall(question(line, sys.argv[2][7:].encode()))
+    name = sys.argv[2][7:].replace("OWN", os.environ.get("SVCAUTH_SESSION", ""))
+    connection.sendall(question(line, name.encode()))
     print(answer(connection))
 elif sys.argv[2] == "garbage":
     connection = connect()

@@ -78,14 +78,18 @@ fn a_line_with_a_zero_byte_is_refused(range: &Range<'_>) -> Outcome {
 
 /// A connection that was cut is taken up again by its own session only, and by a name that was given out.
 fn nobody_goes_on_with_a_command_of_another(range: &Range<'_>) -> Outcome {
-    for name in ["resume=", "resume=x", "resume=../../x", "resume=1", "resume=1-1"] {
+    let mark = range.world.log().mark();
+    // The last is the recording of the session that asks, which has none.
+    for name in ["resume=", "resume=x", "resume=../../x", "resume=1", "resume=1-1", "resume=OWN-1"] {
         let ended = range.host.ssh("bob", "deployer", &[&format!("/srv/ask.py 'ls /' {name}")])?;
         // Asked anew, at most: bob may.
         require(ended.text() != "resumed", || ended.report())?;
         let ended = outside(range, &["/srv/ask.py", "ls /", name]).run()?;
         require(!matches!(ended.text(), "resumed" | "program" | "shell"), || ended.report())?;
     }
-    Ok(())
+    // Nor does a name that means nothing tell the administrator that recordings cannot be written.
+    let alarms = range.world.log().records_since(mark).into_iter().filter(|record| record.verb == "alarm");
+    require_eq("alarms", &alarms.count(), &0)
 }
 
 fn nonsense_and_silence_keep_nobody_waiting(range: &Range<'_>) -> Outcome {
