@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 
 use svcauth_core::audit::{Event, Record, capped};
-use svcauth_core::command::protocol::{MESSAGE_MAX, Told};
+use svcauth_core::command::protocol::Told;
 use svcauth_host::audit;
 use svcauth_host::clock::Clock;
 
@@ -14,6 +14,9 @@ use crate::frame;
 
 /// Longest command in the record of its end, in bytes: the whole one is in the record of its start.
 const COMMAND_MAX: usize = 1 << 10;
+/// Longest message while a command runs, in bytes: svcauth-shell tells 16 KiB at a time. Of what a terminal shows there are
+/// several copies until it is written, of hundreds of shells at a time.
+const TOLD_MAX: u32 = 64 << 10;
 /// What a shell adds to the number of the signal that ended a command (sh(1), "Exit Status").
 const BY_SIGNAL: i32 = 128;
 
@@ -90,7 +93,7 @@ impl Running {
 /// What the shell says in the end.
 fn heard(from: &mut impl Read, mut tape: Option<&mut Tape>) -> End {
     loop {
-        let told = match frame::read_bytes(from, MESSAGE_MAX) {
+        let told = match frame::read_bytes(from, TOLD_MAX) {
             Ok(Some(message)) => Told::decode(&message),
             Ok(None) | Err(_) => return End::Cut,
         };
@@ -111,9 +114,9 @@ fn heard(from: &mut impl Read, mut tape: Option<&mut Tape>) -> End {
 
 #[cfg(test)]
 mod tests {
-    use svcauth_core::command::protocol::Told;
+    use svcauth_core::command::protocol::{MESSAGE_MAX, Told};
 
-    use super::{Clock, End, Event, MESSAGE_MAX, Record, Running, frame, heard};
+    use super::{Clock, End, Event, Record, Running, frame, heard};
 
     fn said(told: &[Told]) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -143,6 +146,13 @@ mod tests {
             assert_eq!(heard(&mut &whole[..len], None), End::Cut, "{len}");
         }
         assert_eq!(heard(&mut &b"\xff\xff\xff\xffGET / HTTP/1.1"[..], None), End::Cut);
+        let shown = |len: usize| said(&[Told::Output(vec![b'x'; len]), Told::Exited(0)]);
+        assert_eq!(heard(&mut shown(16 << 10).as_slice(), None), End::Exited(0));
+        assert_eq!(
+            heard(&mut shown(64 << 10).as_slice(), None),
+            End::Cut,
+            "more than svcauth-shell tells at a time"
+        );
     }
 
     #[test]
