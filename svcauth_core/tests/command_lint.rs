@@ -47,6 +47,22 @@ fn a_transfer_that_may_replace_what_a_rule_runs_is_named() {
 }
 
 #[test]
+fn a_transfer_that_may_write_a_whole_home_is_named() {
+    for kind in [CommandRule::Rsync, CommandRule::Scp, CommandRule::Sftp] {
+        let with = |access, path| lint(&limits(vec![kind(files(access, path))]));
+        for home in ["/home", "/home/deployer", "/root"] {
+            let found = with(Access::Write, home);
+            let expected = format!("write\" to {home}: what the account itself runs later");
+            assert!(matches!(found.as_slice(), [one] if one.contains(&expected)), "{found:?}");
+            assert!(with(Access::Read, home).is_empty());
+        }
+        for below in ["/home/deployer/incoming", "/root/x", "/srv/home", "/srv"] {
+            assert!(with(Access::Write, below).is_empty(), "{below}");
+        }
+    }
+}
+
+#[test]
 fn a_transfer_that_may_write_the_hooks_of_a_push_is_named() {
     let both = |git, paths: [&str; 2], access| {
         let [repositories, transferred] = paths;

@@ -88,13 +88,25 @@ fn holds(path: &str, program: &str) -> bool {
 }
 
 fn transfer(kind: &str, files: &Files) -> Option<String> {
-    let everywhere = files.access == Access::Write && files.paths.iter().any(|path| path == "/");
-    everywhere.then(|| {
-        format!(
-            "{kind} with access = \"write\" to every path: what the account itself runs later (crontabs, user units, \
-             ~/.ssh) can be written, and so any program be run; name the folders that are needed"
-        )
-    })
+    if files.access == Access::Read {
+        return None;
+    }
+    let path = files.paths.iter().find(|path| *path == "/" || holds_a_home(path))?;
+    let (to, place) = if path == "/" { ("every path", "crontabs, ") } else { (path.as_str(), "") };
+    Some(format!(
+        "{kind} with access = \"write\" to {to}: what the account itself runs later ({place}user units, ~/.profile, ~/.ssh) \
+         can be written, and so any program be run; name the folders that are needed"
+    ))
+}
+
+/// Whether a path is a home directory by its name, or the folder of all.
+fn holds_a_home(path: &str) -> bool {
+    let mut parts = parts(path.as_bytes());
+    match parts.next() {
+        Some(b"home") => parts.nth(1).is_none(),
+        Some(b"root") => parts.next().is_none(),
+        _ => false,
+    }
 }
 
 /// One session reads and writes, so it cannot be confined to both.
