@@ -8,7 +8,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::prctl::set_dumpable;
-use nix::unistd::getuid;
+use nix::unistd::{chdir, getuid};
 use svcauth_core::command::protocol::{Answer, Ask, Told};
 use svcauth_core::command::{Program, SFTP_SERVERS, SHELL_PATH};
 
@@ -96,6 +96,7 @@ fn become_shell(shell: &str, asked: &Invocation) -> Failure {
 
 fn run_program(link: &mut Link, program: &Program, account: &str, home: &str) -> Result<Told, Failure> {
     let words = program_words(program, account, home)?;
+    begin_at(home)?;
     let Some(files) = &program.files else {
         return start_and_wait(link, &words, Descriptors::Closed, || Ok(()));
     };
@@ -153,6 +154,12 @@ fn as_program(line: &[u8]) -> Vec<u8> {
         }
         _ => line.to_vec(),
     }
+}
+
+/// Where sshd starts a command. su without a dash leaves the choice to whoever calls it, and so what a program finds beside
+/// itself: the Makefile, the module, the file of a relative path.
+fn begin_at(home: &str) -> Result<(), Failure> {
+    chdir(home).or_else(|_| chdir("/")).map_err(broken)
 }
 
 /// Exactly the words that were admitted.

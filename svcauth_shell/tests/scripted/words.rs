@@ -3,15 +3,16 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
-use svcauth_core::command::protocol::Told;
+use svcauth_core::command::protocol::{Answer, Told};
 use svcauth_tests::failure::{Outcome, require};
 use svcauth_tests::world::World;
 
-use crate::peer::{Peer, UID, own_shell, program, shell};
+use crate::peer::{HOME, Peer, UID, own_shell, program, shell};
 
 crate::sharing!("words":
     any_words_that_are_answered_are_the_words_of_the_program,
     the_own_shell_gets_the_line_and_the_environment_as_they_came,
+    a_program_begins_in_the_home_directory_wherever_su_was_called,
     a_login_shell_is_one_when_ours_was_one,
     a_forced_command_is_asked_for_as_the_client_wrote_it,
     what_nobody_starts_a_login_shell_with_is_refused_unasked,
@@ -75,6 +76,22 @@ fn the_own_shell_gets_the_line_and_the_environment_as_they_came(world: &mut Worl
     let asked = &heard.asked[0];
     require(asked.line.as_deref() == Some(line.as_bytes()), || format!("{asked:?}"))?;
     require(asked.can_confine && !asked.terminal && asked.resume.is_none(), || format!("{asked:?}"))
+}
+
+/// A Makefile, a module of Python, `~/x` of a transfer: what programs find in their working directory.
+fn a_program_begins_in_the_home_directory_wherever_su_was_called(world: &mut World) -> Outcome {
+    let started = |answer| -> Outcome<String> {
+        let _peer = Peer::saying(answer)?;
+        let ended = shell(world, &["-c", "whatever"]).dir("/srv").run()?.expect_ok()?;
+        Ok(ended.text().to_owned())
+    };
+    require(started(program("/usr/bin/pwd", &[]))? == HOME, || "not in the home directory".to_owned())?;
+    // As sshd does it where there is none.
+    let mut nowhere = program("/usr/bin/pwd", &[]);
+    if let Answer::Program { home, .. } = &mut nowhere {
+        *home = "/home/nobodys".to_owned();
+    }
+    require(started(nowhere)? == "/", || "without a home not in /".to_owned())
 }
 
 fn a_login_shell_is_one_when_ours_was_one(world: &mut World) -> Outcome {
