@@ -117,7 +117,7 @@ fn rights(program: &Program, access: Access) -> Rights {
     }
 }
 
-fn is_git(program: &Program) -> bool {
+pub(crate) fn is_git(program: &Program) -> bool {
     program.path.rsplit('/').next().is_some_and(|name| name == "git" || name.starts_with("git-"))
 }
 

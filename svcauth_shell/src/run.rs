@@ -18,7 +18,8 @@ use crate::link::Link;
 use crate::local::Local;
 use crate::process_sys::{Descriptors, Signals, Words};
 use crate::{
-    FAILED, confine, daemon, environment, invocation, local, parent, process_sys, recorded, terminal_sys,
+    FAILED, confine, daemon, environment, invocation, local, nested, parent, process_sys, recorded,
+    terminal_sys,
 };
 
 /// The whole program. Gives its exit status, or ends by the signal that ended the command.
@@ -97,11 +98,11 @@ fn become_shell(shell: &str, asked: &Invocation) -> Failure {
 fn run_program(link: &mut Link, program: &Program, account: &str, home: &str) -> Result<Told, Failure> {
     let words = program_words(program, account, home)?;
     begin_at(home)?;
-    let Some(files) = &program.files else {
-        return start_and_wait(link, &words, Descriptors::Closed, || Ok(()));
-    };
-    match confine::prepare(program, files) {
-        Ok(confinement) => start_and_wait(link, &words, Descriptors::Closed, || confinement.put_on()),
+    let confinement = nested::check(program, home)
+        .and_then(|()| program.files.as_ref().map(|files| confine::prepare(program, files)).transpose());
+    match confinement {
+        Ok(None) => start_and_wait(link, &words, Descriptors::Closed, || Ok(())),
+        Ok(Some(confinement)) => start_and_wait(link, &words, Descriptors::Closed, || confinement.put_on()),
         Err(failure) => {
             link.tell(&Told::NotStarted(Errno::EACCES as i32));
             Err(failure)

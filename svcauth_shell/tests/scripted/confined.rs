@@ -14,6 +14,7 @@ use crate::peer::{HOME, Peer, UID, confined, program, shell};
 crate::sharing!("confined":
     a_program_reads_below_its_paths_and_nowhere_else,
     hooks_of_git_read_the_settings_of_the_host,
+    what_was_pushed_into_a_working_tree_is_served_as_no_repository,
     a_program_writes_below_its_paths_and_nowhere_else,
     links_and_proc_lead_nowhere,
     nothing_that_was_transferred_runs,
@@ -102,6 +103,49 @@ fn hooks_of_git_read_the_settings_of_the_host(world: &mut World) -> Outcome {
     let words = &["-c", "cat /etc/settings && ls /etc >/dev/null && ! cat /srv/out/file"];
     let _peer = Peer::saying(confined("/srv/git-hook", words, Access::Read, &["/srv/in"]))?;
     shell(world, &["-c", "x"]).dir(HOME).run()?.expect_ok().map(drop)
+}
+
+/// A folder with hooks of its own is in a push like any other.
+fn what_was_pushed_into_a_working_tree_is_served_as_no_repository(world: &mut World) -> Outcome {
+    folders(world)?;
+    let make = |words: &[&str]| {
+        let words = [&["git", "-c", "init.defaultBranch=main", "init", "-q"], words].concat();
+        world.as_account("deployer", UID, UID, &words).dir(HOME).run()?.expect_ok().map(drop)
+    };
+    make(&["/srv/in/site"])?;
+    for bare in ["/srv/in/site/pushed.git", "/srv/in/bare.git", "/srv/in/site/.git/hidden.git"] {
+        make(&["--bare", bare])?;
+    }
+    make(&["--bare", "in.git"])?;
+    symlink("pushed.git", "/srv/in/site/link.git")?;
+    let serve = |path: &str, paths: &[&str]| {
+        let _peer = Peer::saying(confined("/usr/bin/git", &["receive-pack", path], Access::Write, paths))?;
+        shell(world, &["-c", "x"]).dir(HOME).run()
+    };
+    let paths = &["/srv/in", HOME];
+    for good in
+        ["/srv/in/site", "/srv/in/site/", "/srv/in/site/.git", "/srv/in/bare.git", "in.git", "~/in.git"]
+    {
+        let ended = serve(good, paths)?;
+        require(ended.stdout.contains("capabilities^{}"), || format!("{good}: {}", ended.report()))?;
+    }
+    let inside = [
+        "/srv/in/site/pushed.git",
+        "/srv/in/site/pushed",
+        "/srv/in/./site//link.git",
+        "../../srv/in/site/pushed.git",
+    ];
+    for path in inside.iter().chain(&[
+        "/srv/in/site/.git/hidden.git",
+        "~/../../srv/in/site/pushed.git",
+        "~deployer/in.git",
+    ]) {
+        let ended = serve(path, paths)?.expect_code(126)?;
+        require(ended.stderr.lines().count() == 1 && ended.stdout.is_empty(), || ended.report())?;
+    }
+    // A folder above the paths of the rule is nobody's who pushes.
+    let ended = serve("/srv/in/site/pushed.git", &["/srv/in/site/pushed.git"])?;
+    require(ended.stdout.contains("capabilities^{}"), || ended.report())
 }
 
 fn a_program_writes_below_its_paths_and_nowhere_else(world: &mut World) -> Outcome {
