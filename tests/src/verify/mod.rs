@@ -127,6 +127,8 @@ fn run(stages: &[&Stage]) -> Outcome<usize> {
         match result {
             Ok(tests) => passed += tests,
             Err(why) => {
+                // Now for who waits for it, and at the end again: that is what is read of a long log.
+                say(&format!("{why}"));
                 failed.push(format!("{}\n{why}", stage.name));
                 if stage.then == Then::End {
                     break;
