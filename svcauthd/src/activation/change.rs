@@ -12,12 +12,13 @@ use nix::fcntl::OFlag;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Trouble;
+use super::attributes::Attributes;
 
 /// Longer is no file that this changes: 1 MiB.
 const MAX: u64 = 1 << 20;
 
 /// What a file holds, and whose it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Content {
     /// Its bytes.
     #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
@@ -28,13 +29,26 @@ pub struct Content {
     pub uid: u32,
     /// Its group.
     pub gid: u32,
+    /// What it has besides, for the case that it is gone when it is put back; `None`: nobody has looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Attributes>,
 }
 
-fn to_base64<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+/// Attributes do not count: whoever sets one, as a new label, has not edited the file, and it stays with the file.
+impl PartialEq for Content {
+    fn eq(&self, other: &Self) -> bool {
+        let of = |it: &Self| (it.mode, it.uid, it.gid);
+        of(self) == of(other) && self.bytes == other.bytes
+    }
+}
+
+impl Eq for Content {}
+
+pub(super) fn to_base64<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&STANDARD.encode(bytes))
 }
 
-fn from_base64<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+pub(super) fn from_base64<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
     STANDARD.decode(String::deserialize(from)?).map_err(serde::de::Error::custom)
 }
 
@@ -67,13 +81,14 @@ impl Content {
     /// A new file of root that everybody may read.
     #[must_use]
     pub const fn fresh(bytes: Vec<u8>) -> Self {
-        Self { bytes, mode: 0o644, uid: 0, gid: 0 }
+        Self { bytes, mode: 0o644, uid: 0, gid: 0, attributes: None }
     }
 
     /// The same file with other bytes.
     #[must_use]
     pub fn with(&self, bytes: Vec<u8>) -> Self {
-        Self { bytes, ..*self }
+        let attributes = self.attributes.clone();
+        Self { bytes, attributes, ..*self }
     }
 
     /// What the file is now; `None` when there is none.
@@ -99,9 +114,11 @@ impl Content {
                 "it is no regular file of a sensible size; put one in its place and run the command again";
             return Err(Trouble::new(format!("{}: {what}", path.display())));
         }
+        let attributes = Attributes::of(&file).map_err(|error| named(path, &error))?;
         let mut bytes = Vec::new();
         file.take(MAX).read_to_end(&mut bytes).map_err(|error| named(path, &error))?;
-        Ok(Self { bytes, mode: meta.mode() & 0o7777, uid: meta.uid(), gid: meta.gid() })
+        let (mode, attributes) = (meta.mode() & 0o7777, Some(attributes));
+        Ok(Self { bytes, mode, uid: meta.uid(), gid: meta.gid(), attributes })
     }
 }
 
@@ -140,13 +157,15 @@ pub(super) fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Writes the bytes beside the file and syncs them; nobody sees them yet.
+/// Writes the bytes beside the file and syncs them; nobody sees them yet. Attributes are those that the file has now.
 pub(super) fn prepare(path: &Path, content: &Content) -> Result<(), Trouble> {
     let temporary = temporary(path);
     discard(path)?;
     let write = || -> io::Result<()> {
+        let attributes = Attributes::at(path)?.or_else(|| content.attributes.clone());
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         fchown(&file, Some(content.uid), Some(content.gid))?;
+        attributes.map_or(Ok(()), |attributes| attributes.give(&file))?;
         file.set_permissions(Permissions::from_mode(content.mode))?;
         file.write_all(&content.bytes)?;
         file.sync_all()

@@ -9,6 +9,7 @@
 //! Never here: deciding who may log in, and finding faults (`doctor`).
 
 pub mod apply;
+pub mod attributes;
 pub mod change;
 pub mod deed;
 pub mod diff;

@@ -201,7 +201,9 @@ fn stacks(stage: &Stage) -> Result<Vec<Change>, Trouble> {
         let (old, copy) = (Content::read(&path)?, Content::read(&stage.at(&path))?);
         let new = match (copy, &old) {
             (Some(copy), Some(old)) => Some(old.with(copy.bytes)),
-            (copy, _) => copy,
+            // What the copy has besides comes from where it lies.
+            (Some(copy), None) => Some(Content { attributes: None, ..copy }),
+            (None, _) => None,
         };
         if new != old {
             changes.push(Change { path, part: Part::Pam, old, new });

@@ -19,6 +19,7 @@ cases!("activation":
     another_package_may_write_the_stacks_later_and_both_stay_what_they_are,
     disable_takes_only_its_own_lines_out_of_files_that_were_edited_since,
     a_word_that_somebody_put_into_the_switch_before_is_no_part_of_the_plan,
+    access_lists_attributes_and_labels_stay_with_the_files_that_are_replaced,
 );
 
 /// Mode and contents of each file, or where a link points.
@@ -235,5 +236,67 @@ fn a_word_that_somebody_put_into_the_switch_before_is_no_part_of_the_plan(world:
     enable(&["--yes"])?.expect_ok()?;
     is_in_force(&host)?;
     svcauth(&["disable", "--yes"])?.expect_ok()?;
+    is_out_of_force(&host)
+}
+
+/// Sets and shows what acl(5) and xattr(7) are about, without packages for it: `UID PATH` gives a list that lets this uid read;
+/// `show PATH` prints all.
+const LABELS: &str = r#"
+import errno, os, struct, sys
+if sys.argv[1] == "show":
+    for name in sorted(os.listxattr(sys.argv[2])):
+        print(name, os.getxattr(sys.argv[2], name).hex())
+    sys.exit()
+path, nobody = sys.argv[2], 0xFFFFFFFF
+entries = [(1, 6, nobody), (2, 4, int(sys.argv[1])), (4, 4, nobody), (16, 4, nobody), (32, 4, nobody)]
+packed = b"".join(struct.pack("<HHI", *entry) for entry in entries)
+os.setxattr(path, "system.posix_acl_access", struct.pack("<I", 2) + packed)
+os.setxattr(path, "security.selinux", b"system_u:object_r:etc_t:s0\0")
+try:
+    os.setxattr(path, "user.managed-by", b"the site")
+except OSError as error:
+    # tmpfs has them since Linux 6.6.
+    if error.errno != errno.EOPNOTSUPP: raise
+"#;
+
+fn run_labels(words: &[&str]) -> Outcome<String> {
+    let python = Program::new("python3").args(&["-c", LABELS]).args(words);
+    Ok(python.run()?.expect_ok()?.stdout)
+}
+
+/// Gives each of these files a list, a label and an attribute.
+pub(crate) fn label(paths: &[&str]) -> Outcome {
+    paths.iter().try_for_each(|path| run_labels(&["1010", path]).map(drop))
+}
+
+/// What these files have of that.
+pub(crate) fn labels(paths: &[&str]) -> Outcome<Vec<String>> {
+    paths.iter().map(|path| run_labels(&["show", path])).collect()
+}
+
+fn access_lists_attributes_and_labels_stay_with_the_files_that_are_replaced(world: &mut World) -> Outcome {
+    const FILES: &[&str] = &["/etc/nsswitch.conf", "/etc/pam.d/common-account", "/etc/pam.d/common-session"];
+    const DROP_IN: &str = "/etc/ssh/sshd_config.d/10-svcauth.conf";
+    let host = switched_off(world)?;
+    label(FILES)?;
+    let before = labels(FILES)?;
+    for name in ["system.posix_acl_access ", "security.selinux "] {
+        require(before.iter().all(|shown| shown.contains(name)), || format!("{before:?}"))?;
+    }
+    let (bytes, expected) = (files()?, ["/etc/nsswitch.conf", "/etc/pam.d/common-account"]);
+    enable(&["--yes"])?.expect_ok()?;
+    let changed = differing(&bytes, &files()?);
+    require(expected.iter().all(|path| changed.iter().any(|it| it == path)), || format!("{changed:?}"))?;
+    is_in_force(&host)?;
+    require_eq("what they have when it is on", &labels(FILES)?, &before)?;
+    // Edited, so that it stays when our lines go.
+    let edited = fs::read_to_string(DROP_IN)? + "MaxAuthTries 4\n";
+    world.write(DROP_IN, 0o644, edited)?;
+    label(&[DROP_IN])?;
+    let of_drop_in = labels(&[DROP_IN])?;
+    svcauth(&["disable", "--yes"])?.expect_ok()?;
+    require_eq("the drop-in", &fs::read_to_string(DROP_IN)?, &"MaxAuthTries 4\n".to_owned())?;
+    require_eq("what the drop-in has", &labels(&[DROP_IN])?, &of_drop_in)?;
+    require_eq("what they have when it is off", &labels(FILES)?, &before)?;
     is_out_of_force(&host)
 }

@@ -12,7 +12,9 @@ use svcauth_tests::site::{svcauth, svcauth_json, text_at};
 use svcauth_tests::sshd::client;
 use svcauth_tests::world::World;
 
-use crate::activation::{differing, enable, files, is_in_force, is_out_of_force, switched_off};
+use crate::activation::{
+    differing, enable, files, is_in_force, is_out_of_force, label, labels, switched_off,
+};
 use crate::host::{Host, getent, others_get_in};
 
 cases!("activation_trial":
@@ -40,8 +42,10 @@ fn pending() -> bool {
 }
 
 fn what_nobody_confirms_is_put_back_by_itself(world: &mut World) -> Outcome {
+    const LABELLED: &[&str] = &["/etc/nsswitch.conf", "/etc/pam.d/common-account"];
     let host = switched_off(world)?;
-    let before = files()?;
+    label(LABELLED)?;
+    let (before, had) = (files()?, labels(LABELLED)?);
     let told = enable(&["--yes", "--confirm", "6s"])?.expect_ok()?;
     require_contains("what enable says", &told.stdout, "svcauth confirm")?;
     is_in_force(&host)?;
@@ -52,6 +56,7 @@ fn what_nobody_confirms_is_put_back_by_itself(world: &mut World) -> Outcome {
     require_contains("enable again", &again.stdout, "on trial")?;
     wait_until_as(&before)?;
     is_out_of_force(&host)?;
+    require_eq("access lists and attributes", &labels(LABELLED)?, &had)?;
     world.log().wait_for(0, "admin", &[("command", "svcauth enable")])?;
     world.log().wait_for(0, "admin", &[("command", "svcauth rollback")])?;
     let late = svcauth(&["confirm"])?.expect_code(1)?;
