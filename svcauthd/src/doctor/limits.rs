@@ -9,12 +9,10 @@ use svcauth_core::policy::Family;
 use svcauth_host::host_names::host_names;
 use svcauth_host::paths;
 
-use super::{Finding, Host, Site, elf, lint, trust};
+use super::{Finding, Host, Site, elf, landlock_sys, lint, trust};
 use crate::limits;
 
 const SHELLS: &str = "/etc/shells";
-/// The security modules of the running kernel.
-const MODULES: &str = "/sys/kernel/security/lsm";
 const INSTALL: &str = "run: apt-get install --reinstall svcauth";
 
 pub(super) fn examine(host: &Host, site: &Site) -> Vec<Finding> {
@@ -26,8 +24,9 @@ pub(super) fn examine(host: &Host, site: &Site) -> Vec<Finding> {
     let limiting: Vec<_> = rules.into_iter().filter_map(|rule| Some((rule, rule.limits.as_ref()?))).collect();
     let mut found: Vec<Finding> = shell(host).into_iter().collect();
     found.extend(listed(host));
+    let can_confine = landlock_sys::is_possible();
     for (rule, limits) in limiting {
-        found.extend(kernel(host, rule, limits));
+        found.extend(kernel(can_confine, rule, limits));
         found.extend(other_ways(rule));
     }
     found
@@ -84,17 +83,14 @@ fn confined(rule: &CommandRule) -> Option<&Files> {
     files.paths.iter().all(|path| path != "/").then_some(files)
 }
 
-fn kernel(host: &Host, rule: &WrittenRule, limits: &Limits) -> Option<Finding> {
-    let files = limits.commands.iter().find_map(confined)?;
-    let modules = host.text(MODULES)?;
-    if modules.trim().split(',').any(|module| module == "landlock") {
-        return None;
-    }
+fn kernel(can_confine: bool, rule: &WrittenRule, limits: &Limits) -> Option<Finding> {
+    let files = limits.commands.iter().find_map(confined).filter(|_| !can_confine)?;
     let what = format!(
         "this kernel has no Landlock, so that nothing confines a program to {}: such commands are refused",
         files.paths.join(" ")
     );
-    let fix = "boot a kernel with Landlock (lsm=landlock,... on its command line where it was left out), or allow paths = [\"/\"]";
+    let fix = "boot a kernel with Landlock (lsm=landlock,... on its command line where it was left out; a container needs \
+               landlock_create_ruleset(2)), or allow paths = [\"/\"]";
     Some(in_rule(&lint::LIMITS_NO_LANDLOCK, rule, what, fix.to_owned()))
 }
 

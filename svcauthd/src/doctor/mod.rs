@@ -5,6 +5,8 @@
 mod elf;
 mod homes;
 mod host;
+#[expect(unsafe_code, reason = "a question to the kernel that no library asks")]
+mod landlock_sys;
 mod limits;
 mod lint;
 mod nss;
