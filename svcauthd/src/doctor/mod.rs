@@ -11,6 +11,7 @@ mod limits;
 mod lint;
 mod nss;
 mod pam;
+mod proc_mount;
 pub mod prove;
 mod running;
 mod settings;

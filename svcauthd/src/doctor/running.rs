@@ -1,5 +1,6 @@
 //! What runs: the daemon, its data and their age, the clock, what the kernel tells.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use svcauth_host::clock::Clock;
@@ -7,7 +8,7 @@ use svcauth_host::confirmed::{self, Confirmation};
 use svcauth_host::paths;
 use svcauth_host::snapshot_file::{SnapshotError, open_access, open_accounts, read_trusted};
 
-use super::{Finding, Host, Site, lint};
+use super::{Finding, Host, Site, lint, proc_mount};
 use crate::cli::client::{NoAnswer, ask};
 use crate::cli::output::duration;
 use crate::control::{Reply, Request, Status};
@@ -25,7 +26,8 @@ pub(super) fn examine(host: &Host, site: &Site) -> Vec<Finding> {
     found.extend(snapshots());
     found.extend(age(site));
     found.extend(clock(host));
-    found.extend(kernel(host));
+    found.extend(no_audit_sessions(host));
+    found.extend(proc_mount::examine(host));
     found
 }
 
@@ -74,7 +76,7 @@ fn told(status: &Status) -> Vec<Finding> {
             "repair what is said there; nothing else has to be done".to_owned(),
         ));
     }
-    let waiting = std::fs::metadata(paths::AUDIT_SPOOL).map_or(0, |meta| meta.len());
+    let waiting = waiting(std::path::Path::new(paths::AUDIT_SPOOL));
     if status.audit_error.is_none() && waiting > SPOOL {
         let what = format!(
             "{} MiB of audit records wait for the daemon, which writes slower than they come",
@@ -85,6 +87,18 @@ fn told(status: &Status) -> Vec<Finding> {
         found.push(lint::AUDIT_SPOOL_GROWS.of(paths::AUDIT_SPOOL, what, fix));
     }
     found
+}
+
+/// Bytes of all files of the spool; of what was read already nothing is left but the length.
+fn waiting(spool: &std::path::Path) -> u64 {
+    let name = spool.file_name().unwrap_or_default().as_encoded_bytes();
+    let entries = spool.parent().and_then(|folder| folder.read_dir().ok()).into_iter().flatten().flatten();
+    let is_spool = |entry: &std::fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(name);
+    let metas = entries.filter(is_spool).filter_map(|entry| entry.metadata().ok());
+    metas
+        .filter(std::fs::Metadata::is_file)
+        .map(|meta| meta.len().min(meta.blocks().saturating_mul(512)))
+        .sum()
 }
 
 /// Whether it would run again after a start of the machine.
@@ -206,41 +220,17 @@ fn jumped(last: &Confirmation, now: &Clock) -> Option<Finding> {
     })
 }
 
-fn kernel(host: &Host) -> Vec<Finding> {
-    let mut found = Vec::new();
-    if host.has("/proc/self/status") && !host.has("/proc/self/sessionid") {
-        let what = "the kernel has no audit sessions: who is behind a process is told by its ancestors alone";
-        found.push(lint::NO_AUDIT_SESSIONS.found(
-            None,
-            what.to_owned(),
-            "use a kernel with CONFIG_AUDIT".to_owned(),
-        ));
+fn no_audit_sessions(host: &Host) -> Option<Finding> {
+    if !host.has("/proc/self/status") || host.has("/proc/self/sessionid") {
+        return None;
     }
-    let mounts = host.text("/proc/self/mounts").unwrap_or_default();
-    if let Some(option) = hides_processes(&mounts) {
-        let what = format!(
-            "/proc is mounted with {option}: the daemon sees no processes of others, cannot end what a person has left running, and \
-             svcauth who cannot name them"
-        );
-        let fix = "take hidepid out of /etc/fstab and run: mount -o remount,hidepid=0 /proc".to_owned();
-        found.push(lint::PROC_HIDDEN.of("/proc", what, fix));
-    }
-    found
-}
-
-fn hides_processes(mounts: &str) -> Option<&str> {
-    let lines = mounts.lines().rev().map(|line| line.split(' ').collect::<Vec<_>>());
-    let mut proc = lines.filter(|words| words.get(1) == Some(&"/proc") && words.get(2) == Some(&"proc"));
-    let proc = proc.next()?;
-    let options = proc.get(3)?.split(',');
-    options
-        .into_iter()
-        .find(|option| option.starts_with("hidepid=") && !matches!(*option, "hidepid=0" | "hidepid=off"))
+    let what = "the kernel has no audit sessions: who is behind a process is told by its ancestors alone";
+    Some(lint::NO_AUDIT_SESSIONS.found(None, what.to_owned(), "use a kernel with CONFIG_AUDIT".to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Clock, Confirmation, differ, hides_processes, jumped};
+    use super::{Clock, Confirmation, Host, differ, jumped, no_audit_sessions, waiting};
 
     #[test]
     fn packages_of_different_versions_or_half_installed_are_named() {
@@ -273,18 +263,32 @@ mod tests {
     }
 
     #[test]
-    fn a_proc_that_hides_processes_is_found_among_the_mounts() {
-        let line = |options: &str| {
-            format!("sysfs /sys sysfs rw 0 0\nproc /proc proc {options} 0 0\nx /y proc rw,hidepid=2 0 0\n")
-        };
-        for (options, found) in [
-            ("rw,nosuid", None),
-            ("rw,hidepid=0", None),
-            ("rw,hidepid=2,gid=4", Some("hidepid=2")),
-            ("rw,hidepid=invisible", Some("hidepid=invisible")),
-            ("rw,hidepid=off", None),
-        ] {
-            assert_eq!(hides_processes(&line(options)), found);
-        }
+    fn a_kernel_that_tells_no_audit_sessions_is_named() {
+        let root = std::env::temp_dir().join(format!("svcauth-doctor-audit-{}", std::process::id()));
+        std::fs::create_dir_all(root.join("proc/self")).unwrap();
+        let code = || no_audit_sessions(&Host::in_folder(&root)).map(|it| it.code);
+        // No /proc at all says nothing.
+        assert_eq!(code(), None);
+        std::fs::write(root.join("proc/self/status"), "").unwrap();
+        assert_eq!(code(), Some("no_audit_sessions"));
+        std::fs::write(root.join("proc/self/sessionid"), "").unwrap();
+        assert_eq!(code(), None);
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn what_waits_is_in_all_files_of_the_spool_and_what_was_read_does_not_count() {
+        let root = std::env::temp_dir().join(format!("svcauth-doctor-spool-{}", std::process::id()));
+        std::fs::create_dir_all(&root).unwrap();
+        let spool = root.join("audit.spool");
+        assert_eq!(waiting(&spool), 0);
+        std::fs::write(&spool, vec![b'x'; 10_000]).unwrap();
+        std::fs::write(root.join("audit.spool.1"), vec![b'x'; 5_000]).unwrap();
+        std::fs::write(root.join("recorder.state"), vec![b'x'; 5_000]).unwrap();
+        assert_eq!(waiting(&spool), 15_000);
+        // As the recorder leaves it: long, and nothing in it.
+        std::fs::File::create(&spool).unwrap().set_len(64 << 20).unwrap();
+        assert_eq!(waiting(&spool), 5_000);
+        std::fs::remove_dir_all(&root).unwrap();
     }
 }
