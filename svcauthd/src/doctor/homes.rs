@@ -32,7 +32,10 @@ const RUN_AT_LOGIN: &[&str] = &[
 ];
 
 pub(super) fn examine(host: &Host, site: &Site) -> Vec<Finding> {
-    let until = Instant::now() + PATIENCE;
+    examine_until(Instant::now() + PATIENCE, host, site)
+}
+
+fn examine_until(until: Instant, host: &Host, site: &Site) -> Vec<Finding> {
     let mut found = Vec::new();
     for (index, account) in site.accounts.iter().enumerate() {
         if Instant::now() > until {
@@ -215,7 +218,7 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::time::Instant;
 
-    use super::{Account, Host, Site, examine};
+    use super::{Account, Host, Site, examine, examine_until};
 
     struct World(PathBuf);
 
@@ -284,6 +287,25 @@ mod tests {
             std::os::unix::fs::chown(&home, Some(1), None).unwrap();
         }
         assert_eq!(world.codes(7001), ["home_foreign /home/deployer"]);
+    }
+
+    #[test]
+    fn when_the_time_is_over_the_rest_of_the_homes_is_counted_and_what_is_no_home_is_looked_at() {
+        let world = World::new("slow");
+        world.home();
+        world.write("usr/bin/ksu", 0o4755);
+        let account = |name: &str| Account {
+            name: name.to_owned(),
+            uid: me(),
+            home: Path::new("/home").join(name),
+            is_local: false,
+        };
+        let site = Site { accounts: vec![account("deployer"), account("jenkins")], ..Site::default() };
+        let found = examine_until(Instant::now(), &Host::in_folder(&world.0), &site);
+        let told: Vec<_> =
+            found.iter().map(|it| (it.code, it.what.split(" homes").next().unwrap())).collect();
+        assert_eq!(told[0], ("homes_unseen", "0 of 2"));
+        assert_eq!((told.len(), told[1].0), (2, "ksu"));
     }
 
     #[test]

@@ -23,8 +23,8 @@ mod trust;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 pub use host::Host;
 pub use lint::{ALL, Lint};
@@ -68,8 +68,12 @@ pub struct Finding {
     pub fix: String,
 }
 
-/// How long a part of the looking may take that touches homes, which may be on a server that is down.
+/// How long the looking may take that touches homes, which may be on a server that is down.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// What touches homes, and nothing else: where one does not answer, all that is in it is left out.
+const IN_HOMES: &[Look] = &[sshd::key_files, homes::examine];
+
+type Look = fn(&Host, &Site) -> Vec<Finding>;
 
 /// Looks at this host; it takes some seconds at most, and changes nothing. The worst comes first.
 #[must_use]
@@ -89,8 +93,8 @@ fn examine_host(host: &Arc<Host>, site: &Arc<Site>) -> Vec<Finding> {
         found.extend(state::examine(host, site));
         found.extend(running::examine(host, site));
         found.extend(limits::examine(host, site));
-        found.extend(within(host, site, sshd::examine));
-        found.extend(within(host, site, homes::examine));
+        found.extend(sshd::examine(host, site));
+        found.extend(within(PATIENCE, host, site, IN_HOMES));
     } else {
         let what = "no service and no name service asks svcauth: it decides nothing on this host".to_owned();
         found.push(lint::NOT_ENABLED.found(None, what, "run: svcauth enable".to_owned()));
@@ -99,17 +103,33 @@ fn examine_host(host: &Arc<Host>, site: &Arc<Site>) -> Vec<Finding> {
     found
 }
 
-/// Looks in a thread of its own, which is left behind if it does not come back: a call to a server that is down waits for ever.
-fn within(host: &Arc<Host>, site: &Arc<Site>, look: fn(&Host, &Site) -> Vec<Finding>) -> Vec<Finding> {
+/// Looks in threads of their own, which are left behind if they do not come back: a call to a server that is down waits for
+/// ever.
+fn within(patience: Duration, host: &Arc<Host>, site: &Arc<Site>, looks: &[Look]) -> Vec<Finding> {
+    let until = Instant::now() + patience;
+    let begun: Vec<Receiver<Vec<Finding>>> = looks.iter().map(|look| begin(host, site, *look)).collect();
+    let (mut found, mut is_all) = (Vec::new(), true);
+    for look in &begun {
+        match look.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(findings) => found.extend(findings),
+            Err(_) => is_all = false,
+        }
+    }
+    if !is_all {
+        let what = "homes, or files of keys in them, did not answer in time, and were left out".to_owned();
+        let fix =
+            "look for a mounted file system whose server is down: findmnt -t nfs,nfs4,cifs,autofs".to_owned();
+        found.push(lint::PLACES_UNSEEN.found(None, what, fix));
+    }
+    found
+}
+
+fn begin(host: &Arc<Host>, site: &Arc<Site>, look: Look) -> Receiver<Vec<Finding>> {
     let (sender, receiver) = channel();
     let (host, site) = (Arc::clone(host), Arc::clone(site));
     // Nobody listens any more when it took too long.
     std::thread::spawn(move || drop(sender.send(look(&host, &site))));
-    receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| {
-        let what = "homes, or files of keys in them, did not answer in time, and were left out".to_owned();
-        let fix = "look for a mounted file system whose server is down: findmnt -t nfs,nfs4,cifs".to_owned();
-        vec![lint::PLACES_UNSEEN.found(None, what, fix)]
-    })
+    receiver
 }
 
 /// Each finding once: the same line of a file can matter for many.
@@ -121,4 +141,35 @@ fn once(found: Vec<Finding>) -> Vec<Finding> {
         }
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{Finding, Host, Look, Site, lint, within};
+
+    fn hangs(_: &Host, _: &Site) -> Vec<Finding> {
+        loop {
+            std::thread::park();
+        }
+    }
+
+    fn answers(_: &Host, _: &Site) -> Vec<Finding> {
+        vec![lint::KSU.found(None, String::new(), String::new())]
+    }
+
+    #[test]
+    fn a_place_that_does_not_answer_keeps_nothing_else_from_being_told() {
+        let (host, site) = (Arc::new(Host::in_folder(Path::new("/"))), Arc::new(Site::default()));
+        let codes = |patience: u64, looks: &[Look]| -> Vec<&str> {
+            let found = within(Duration::from_millis(patience), &host, &site, looks);
+            found.into_iter().map(|finding| finding.code).collect()
+        };
+        assert_eq!(codes(60_000, &[answers, answers]), ["ksu", "ksu"]);
+        assert_eq!(codes(500, &[hangs, hangs]), ["places_unseen"]);
+        assert_eq!(codes(500, &[answers, hangs]), ["ksu", "places_unseen"]);
+    }
 }

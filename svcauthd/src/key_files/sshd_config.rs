@@ -35,6 +35,12 @@ impl KeyFiles {
         }
     }
 
+    /// What sshd does by itself.
+    #[cfg(test)]
+    pub(crate) fn of_default() -> Self {
+        Self { same: Some(default()), trouble: None }
+    }
+
     /// The files of an account: absolute, tokens replaced.
     pub(crate) fn of(&mut self, account: &str, uid: u32, home: &Path) -> Vec<PathBuf> {
         let patterns = match &self.same {

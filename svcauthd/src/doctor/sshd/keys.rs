@@ -21,7 +21,11 @@ pub(super) fn examine(host: &Host, site: &Site, config: &Config) -> Vec<Finding>
     if !host.is_this() {
         return Vec::new();
     }
-    let (mut files, mut found, until) = (KeyFiles::ask(), Vec::new(), Instant::now() + PATIENCE);
+    examine_until(Instant::now() + PATIENCE, &mut KeyFiles::ask(), site, config)
+}
+
+fn examine_until(until: Instant, files: &mut KeyFiles, site: &Site, config: &Config) -> Vec<Finding> {
+    let mut found = Vec::new();
     for (index, account) in site.accounts.iter().enumerate() {
         if Instant::now() > until {
             let (seen, all) = (index, site.accounts.len());
@@ -121,4 +125,37 @@ fn fingerprints(host: &Host, file: &str) -> Vec<(usize, Fingerprint)> {
     let key =
         |(index, line): (usize, &str)| Some((index + 1, PublicKey::parse(line.trim()).ok()?.fingerprint()));
     text.lines().enumerate().filter_map(key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Account, Config, KeyFiles, Site, examine_until};
+
+    #[test]
+    fn when_the_time_is_over_the_rest_of_the_files_of_keys_is_counted() {
+        let home = std::env::temp_dir().join(format!("svcauth-doctor-keys-{}", std::process::id()));
+        std::fs::create_dir_all(home.join(".ssh")).unwrap();
+        std::fs::create_dir_all(home.join(".ssh/authorized_keys")).unwrap();
+        let account =
+            |name: &str| Account { name: name.to_owned(), uid: 1, home: home.clone(), is_local: false };
+        let site = Site { accounts: vec![account("a"), account("b"), account("c")], ..Site::default() };
+        let found = |until: Instant| -> Vec<String> {
+            let mut files = KeyFiles::of_default();
+            let found = examine_until(until, &mut files, &site, &Config::default());
+            found.into_iter().map(|it| format!("{} {}", it.code, it.what)).collect()
+        };
+        let all = found(Instant::now() + Duration::from_secs(600));
+        assert!(
+            all.len() == 3 && all.iter().all(|it| it.starts_with("sshd_key_file_unreadable ")),
+            "{all:?}"
+        );
+        let none = found(Instant::now());
+        assert!(
+            none.len() == 1 && none[0].starts_with("sshd_key_files_unseen the files of keys of 0 of 3"),
+            "{none:?}"
+        );
+        std::fs::remove_dir_all(&home).unwrap();
+    }
 }

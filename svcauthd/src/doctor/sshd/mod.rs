@@ -27,8 +27,15 @@ pub(super) fn examine(host: &Host, site: &Site) -> Vec<Finding> {
     let answers = effective::ask(host, site, &config);
     let mut found = judge(host, site, &config, &answers);
     found.extend(super::once(limits::examine(host, site, &config, &answers)));
-    found.extend(keys::examine(host, site, &config));
     found
+}
+
+/// The files of keys in the homes of accounts, which may be on a server that is down.
+pub(super) fn key_files(host: &Host, site: &Site) -> Vec<Finding> {
+    if !host.has(SSHD) && !host.has(MAIN) {
+        return Vec::new();
+    }
+    keys::examine(host, site, &Config::read(host))
 }
 
 /// What follows from the files and from what sshd says about them.
