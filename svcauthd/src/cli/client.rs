@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt::PeerCredentials,
 };
@@ -17,6 +18,9 @@ use crate::frame;
 /// What to do when there is no daemon.
 pub(crate) const NOT_RUNNING: &str =
     "svcauthd is not running; run: systemctl start svcauthd; why it ended is told by: journalctl -u svcauthd";
+
+/// How long a daemon may take to take a connection, where nobody waits for an answer.
+const QUEUE: Duration = Duration::from_secs(5);
 
 /// Why the daemon did not answer.
 pub(crate) enum NoAnswer {
@@ -70,8 +74,22 @@ pub(crate) fn ask(request: &Request, patience: Option<Duration>) -> Result<Reply
 
 /// The process that answers on the socket.
 pub(crate) fn daemon_pid() -> io::Result<i32> {
-    let credentials = getsockopt(&UnixStream::connect(paths::SOCKET)?, PeerCredentials)?;
+    let credentials = getsockopt(&reach(Some(QUEUE))?, PeerCredentials)?;
     if credentials.uid() == 0 { Ok(credentials.pid()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+}
+
+/// A connection. A daemon that stands still takes none, and once its queue is full connect(2) waits for ever by itself.
+fn reach(patience: Option<Duration>) -> io::Result<UnixStream> {
+    let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    let stream = UnixStream::from(socket);
+    stream.set_write_timeout(patience)?;
+    let address = UnixAddr::new(paths::SOCKET)?;
+    loop {
+        match connect(stream.as_raw_fd(), &address) {
+            Err(Errno::EINTR) => {}
+            other => return Ok(other.map(|()| stream)?),
+        }
+    }
 }
 
 /// Sends one request and waits for its reply; a refresh may take as long as the directory is slow, and how far it is goes
@@ -81,7 +99,7 @@ pub(super) fn ask_and_watch(
     patience: Option<Duration>,
     progress: &mut dyn FnMut(Counts),
 ) -> Result<Reply, NoAnswer> {
-    let mut stream = UnixStream::connect(paths::SOCKET)?;
+    let mut stream = reach(patience)?;
     if getsockopt(&stream, PeerCredentials).map_err(io::Error::from)?.uid() != 0 {
         return Err(NoAnswer::Failed(io::Error::other(
             "the program behind the socket does not run as root; is it svcauthd?",
