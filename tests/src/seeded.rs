@@ -8,6 +8,7 @@ mod ssh;
 use serde_json::Value;
 
 use crate::failure::{Failure, Outcome, require, require_eq};
+use crate::machine::Release;
 use crate::program::Ended;
 use crate::site::{list_at, text_at};
 
@@ -46,8 +47,30 @@ pub struct Fault {
 pub enum On {
     /// Everywhere.
     EveryHost,
+    /// In a private world, which has the tools of a developer, and no systemd.
+    Worlds,
     /// Where systemd runs, and nothing but a server is installed.
     Machines,
+    /// The same with OpenSSH 9.8 or later.
+    Debian13,
+}
+
+/// The faults that can be seeded in a private world.
+pub fn of_worlds() -> Vec<Fault> {
+    all(|on| matches!(on, On::EveryHost | On::Worlds))
+}
+
+/// The faults that can be seeded on a machine of this release.
+pub fn of_machines(release: Release) -> Vec<Fault> {
+    all(|on| match on {
+        On::EveryHost | On::Machines => true,
+        On::Debian13 => release == Release::Debian13,
+        On::Worlds => false,
+    })
+}
+
+fn all(wanted: impl Fn(On) -> bool) -> Vec<Fault> {
+    FAULTS.iter().flat_map(|theme| theme.iter()).filter(|fault| wanted(fault.on)).copied().collect()
 }
 
 /// A row: code, file, what is changed, the seed.
@@ -64,8 +87,8 @@ impl Fault {
     const fn undone_by(self, undo: &'static str) -> Self {
         Self { undo, ..self }
     }
-    const fn on_machines(self) -> Self {
-        Self { on: On::Machines, ..self }
+    const fn only(self, on: On) -> Self {
+        Self { on, ..self }
     }
 }
 
@@ -127,7 +150,8 @@ impl Seeder<'_> {
     }
 
     fn tell(&self, script: &str) -> Outcome {
-        let script = format!("{}{}\n{LIB}\n{script}", self.functions, limits::FUNCTIONS);
+        let own = [limits::FUNCTIONS, files::FUNCTIONS].concat();
+        let script = format!("{}{own}\n{LIB}\n{script}", self.functions);
         (self.shell)(&script)?.expect_ok().map(drop)
     }
 

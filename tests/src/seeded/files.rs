@@ -1,11 +1,15 @@
 //! Faults of the name service, the files of svcauth, what runs, and homes.
 
-use super::{Fault, row};
+use super::{Fault, On, row};
 
 const NSS_MODULE: &str = "$LIB/libnss_svcauth.so.2";
 const NSSWITCH: &str = "/etc/nsswitch.conf";
 const CONFIG: &str = "/etc/svcauth/svcauth.toml";
 const CONFIRMED: &str = "/var/lib/svcauth/confirmed";
+const LDIF: &str = "/etc/svcauth/directory.ldif";
+const TIMEDATECTL: &str = "/usr/bin/timedatectl";
+const DPKG: &str = "/var/lib/dpkg/status";
+const AT_JOB: &str = "/var/spool/cron/atjobs/a0000101";
 
 pub(super) const NAMES: &[Fault] = &[
     row("nss_missing", NSSWITCH, &[NSSWITCH], "sed -i 's/ svcauth//' /etc/nsswitch.conf"),
@@ -29,6 +33,14 @@ pub(super) const NAMES: &[Fault] = &[
         &[NSSWITCH],
         "sed -i 's/^group:.*/group: files [SUCCESS=merge] svcauth/' /etc/nsswitch.conf",
     ),
+    // A socket is all that glibc and doctor look for.
+    row(
+        "nss_cache",
+        "/run/nscd/socket",
+        &[],
+        "mkdir /run/nscd; perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un(\"/run/nscd/socket\")) || die'",
+    )
+    .undone_by("rm -r /run/nscd"),
     row("nss_file_writable", NSSWITCH, &[NSSWITCH], "chmod 666 /etc/nsswitch.conf"),
     row("nss_local_uid", "/etc/passwd", &["/etc/passwd"], "echo 'dave:x:7777:100::/:/bin/sh' >>/etc/passwd"),
     row("nss_local_gid", "/etc/group", &["/etc/group"], "echo 'daves:x:7777:' >>/etc/group"),
@@ -115,9 +127,68 @@ pub(super) const RUNNING: &[Fault] = &[
         "stop_daemon; dd if=/dev/urandom of=/var/lib/svcauth/access.snap bs=64 count=1 conv=notrunc status=none",
     )
     .undone_by("start_daemon"),
-    row("daemon_not_running", "", &[], "systemctl stop svcauthd").undone_by("start_daemon").on_machines(),
-    row("daemon_not_enabled", "svcauthd.service", &[], "systemctl -q disable svcauthd").undone_by("systemctl -q enable svcauthd").on_machines(),
-    row("proc_hidden", "/proc", &[], "mount -o remount,hidepid=2 /proc").undone_by("mount -o remount,hidepid=0 /proc"),
+    row("daemon_not_running", "", &[], "systemctl stop svcauthd").undone_by("start_daemon").only(On::Machines),
+    row("daemon_not_enabled", "svcauthd.service", &[], "systemctl -q disable svcauthd").undone_by("systemctl -q enable svcauthd").only(On::Machines),
+    // Also when so many have asked it that connect(2) waits for ever.
+    row(
+        "daemon_no_answer",
+        "/svcauthd.sock",
+        &[],
+        "kill -STOP $(pgrep -x svcauthd); perl -MSocket -e 'do { socket(S, AF_UNIX, SOCK_STREAM | 2048, 0) || die } while (connect(S, \
+         sockaddr_un(\"/run/svcauth/svcauthd.sock\")))'",
+    )
+    .undone_by("kill -CONT $(pgrep -x svcauthd); until svcauth status >/dev/null; do sleep 0.1; done"),
+    row("directory_fails", "", &[LDIF], "echo nonsense >>/etc/svcauth/directory.ldif; svcauth sync || true")
+        .undone_by("svcauth sync"),
+    row(
+        "audit_not_written",
+        "/audit.jsonl",
+        &[],
+        "chmod 777 /var/log/svcauth; mv /var/log/svcauth/audit.jsonl /var/log/svcauth/kept; until audit_fails; do sleep 0.1; done",
+    )
+    .undone_by(
+        "mv /var/log/svcauth/kept /var/log/svcauth/audit.jsonl; chmod 700 /var/log/svcauth; while audit_fails; do sleep 0.1; done",
+    ),
+    // The thread that writes stands still, as it does when the disk hangs.
+    row(
+        "audit_spool_grows",
+        "/run/svcauth/audit.spool",
+        &[],
+        "strace -qq -o /dev/null -e trace=clock_gettime,futex -e inject=all:delay_enter=600s -p $(recorder) </dev/null >/dev/null 2>&1 & \
+         echo $! >/run/tracer; until grep -q '^TracerPid:.*[1-9]' /proc/$(recorder)/status; do sleep 0.1; done; \
+         dd if=/dev/zero of=/run/svcauth/audit.spool bs=1M count=5 oflag=append conv=notrunc status=none",
+    )
+    .undone_by(
+        "kill $(cat /run/tracer); rm /run/tracer; until [ $(cat /run/svcauth/audit.spool* | wc -c) -lt 1048576 ]; do sleep 0.1; done",
+    )
+    .only(On::Worlds),
+    // What the kernel says is so for every host that it runs, and nobody may set it for a test; timedatectl is who says it.
+    row(
+        "clock_unsynchronised",
+        "",
+        &[TIMEDATECTL],
+        "printf '#!/bin/sh\\n[ \"$*\" != \"show --property=NTPSynchronized --value\" ] || echo no\\n' >/usr/bin/new; chmod 755 /usr/bin/new; \
+         mv /usr/bin/new /usr/bin/timedatectl",
+    )
+    .only(On::Worlds),
+    row(
+        "packages_differ",
+        "",
+        &[DPKG],
+        "sed -i '/^Package: libpam-svcauth$/,/^$/s/^Version: .*/Version: 0.0.9-1/' /var/lib/dpkg/status",
+    )
+    .only(On::Machines),
+    // The daemon has a /proc of its own under systemd: how that of the host is mounted does not matter.
+    row(
+        "proc_hidden",
+        "/svcauthd.service",
+        &[],
+        "mkdir -p /run/systemd/system/svcauthd.service.d; \
+         printf '[Service]\\nProtectProc=ptraceable\\n' >/run/systemd/system/svcauthd.service.d/seed.conf; \
+         systemctl daemon-reload; systemctl restart svcauthd",
+    )
+    .undone_by("stop_daemon; rm -r /run/systemd/system/svcauthd.service.d; systemctl daemon-reload; start_daemon")
+    .only(On::Machines),
 ];
 
 pub(super) const HOMES: &[Fault] = &[
@@ -151,6 +222,12 @@ pub(super) const HOMES: &[Fault] = &[
         "echo '* * * * * true' >/var/spool/cron/crontabs/deployer",
     ),
     row(
+        "account_at_job",
+        "/atjobs/a0000101",
+        &[AT_JOB],
+        "mkdir -p /var/spool/cron/atjobs; touch /var/spool/cron/atjobs/a0000101; chown 7001 /var/spool/cron/atjobs/a0000101",
+    ),
+    row(
         "account_lingers",
         "/linger/deployer",
         &["/var/lib/systemd/linger"],
@@ -158,5 +235,11 @@ pub(super) const HOMES: &[Fault] = &[
     ),
     row("doas", "/usr/bin/doas", &["/usr/bin/doas"], "echo x >/usr/bin/doas; chmod 4755 /usr/bin/doas"),
     row("ksu", "/usr/bin/ksu", &["/usr/bin/ksu"], "echo x >/usr/bin/ksu; chmod 4755 /usr/bin/ksu")
-        .on_machines(),
+        .only(On::Machines),
 ];
+
+/// What the seeds call.
+pub(super) const FUNCTIONS: &str = r#"
+audit_fails() { svcauth status --json | grep -q '"audit_error": *"'; }
+recorder() { grep -lx recorder /proc/$(pgrep -ox svcauthd)/task/*/comm | cut -d/ -f5; }
+"#;

@@ -9,6 +9,12 @@ const SSHD: &str = "/etc/ssh/sshd_config";
 const EARLY: &str = "/etc/ssh/sshd_config.d/00-seed.conf";
 
 pub(super) const LIMITS: &[Fault] = &[
+    row(
+        "command_open",
+        CONFIG,
+        &[CONFIG],
+        "echo 'commands = [[\"/usr/bin/find\", \"<rest>\"]]' >>/etc/svcauth/svcauth.toml",
+    ),
     row("sshd_limits_old", "/10-svcauth.conf", &[CONFIG], "limit"),
     row(
         "sshd_internal_sftp",

@@ -116,6 +116,15 @@ pub(super) const PAM: &[Fault] = &[
         &["/etc/pam.d/su"],
         "echo 'session requird pam_unix.so' >>/etc/pam.d/su",
     ),
+    // Each of four levels begins with the verdict that those above it have come to.
+    row(
+        "pam_too_complex",
+        "/etc/pam.d/su",
+        &["/etc/pam.d/su", "/etc/pam.d/seed1", "/etc/pam.d/seed2", "/etc/pam.d/seed3", "/etc/pam.d/seed4"],
+        "for level in 1 2 3 4; do for line in $(seq 20); do echo 'session required pam_env.so'; done >/etc/pam.d/seed$level; done; \
+         for level in 1 2 3; do echo \"session substack seed$((level + 1))\" >>/etc/pam.d/seed$level; done; \
+         sed -i '1i session substack seed1' /etc/pam.d/su",
+    ),
     row("pam_file_writable", "/etc/pam.d/su", &["/etc/pam.d/su"], "chmod 666 /etc/pam.d/su"),
 ];
 

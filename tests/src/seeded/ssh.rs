@@ -1,10 +1,11 @@
 //! Faults of sshd and sudo.
 
-use super::{Fault, row};
+use super::{Fault, On, row};
 
 const CONFIG: &str = "/etc/svcauth/svcauth.toml";
 /// A drop-in that sshd reads before that of svcauth.
 const EARLY: &str = "/etc/ssh/sshd_config.d/00-seed.conf";
+const SUDO_PROGRAM: &str = "/usr/bin/sudo";
 const SUDOERS: &str = "/etc/sudoers.d/seed";
 const NSSWITCH: &str = "/etc/nsswitch.conf";
 
@@ -60,6 +61,21 @@ pub(super) const SSHD: &[Fault] = &[
         &["/etc/ssh/sshd_config"],
         "sed -i '/^Include/d' /etc/ssh/sshd_config",
     ),
+    row(
+        "sshd_pam_service",
+        EARLY,
+        &[EARLY],
+        "echo 'PAMServiceName other' >/etc/ssh/sshd_config.d/00-seed.conf",
+    )
+    .only(On::Debian13),
+    row("sshd_not_running", "/etc/ssh/sshd_config", &[], "mv /run/sshd /run/sshd-seeded")
+        .undone_by("mv /run/sshd-seeded /run/sshd"),
+    row(
+        "sshd_not_all_asked",
+        "/etc/ssh/sshd_config",
+        &[EARLY],
+        "for i in $(seq 70); do printf 'Match Address 10.%s.0.0/16\\nX11Forwarding no\\n' $i; done >/etc/ssh/sshd_config.d/00-seed.conf",
+    ),
     row("sshd_config_invalid", EARLY, &[EARLY], "echo 'Nonsense yes' >/etc/ssh/sshd_config.d/00-seed.conf"),
     row(
         "sshd_file_writable",
@@ -113,6 +129,13 @@ pub(super) const SUDO: &[Fault] = &[
         SUDOERS,
         &[SUDOERS],
         "echo 'Defaults runas_allow_unknown_id' >/etc/sudoers.d/seed",
+    ),
+    // The way that Ubuntu has them, where sudo-rs is sudo.
+    row(
+        "sudo_rs",
+        SUDO_PROGRAM,
+        &[SUDO_PROGRAM, "/usr/lib/cargo"],
+        "mkdir -p /usr/lib/cargo/bin; cp -a /usr/bin/sudo /usr/lib/cargo/bin/sudo; ln -sf ../lib/cargo/bin/sudo /usr/bin/sudo",
     ),
     row("sudo_remote", NSSWITCH, &[NSSWITCH], "echo 'sudoers: files sss' >>/etc/nsswitch.conf"),
 ];
