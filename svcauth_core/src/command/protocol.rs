@@ -35,7 +35,7 @@ pub enum Answer {
     Shell {
         /// The account's own shell, an absolute path.
         shell: String,
-        /// The account's name for the command, to resume with.
+        /// The daemon's name for the command, to resume with.
         id: String,
         /// Whether what the terminal shows is to be sent.
         record: bool,

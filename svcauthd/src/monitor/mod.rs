@@ -22,6 +22,8 @@ mod recorder;
 mod refused_key;
 mod revocation;
 mod server;
+#[cfg(test)]
+mod session_fixture;
 mod start;
 pub(crate) mod supervisor;
 mod sweep;

@@ -115,6 +115,7 @@ mod tests {
     use svcauth_host::sessions::{Process, SessionOrigin};
 
     use super::{Clock, Registry, Session, Sweep};
+    use crate::monitor::session_fixture::session as example;
 
     /// A registry of its own for each test; `None`, said aloud, when not root.
     fn registry(test: &str) -> Option<(Registry, PathBuf)> {
@@ -134,25 +135,8 @@ mod tests {
             boot_id: Clock::now().boot_id.unwrap(),
             audit_session,
             process: opener,
-            account: "deployer".to_owned(),
-            uid: Some(7001),
-            origin: SessionOrigin::Person("alice".to_owned()),
-            evidence: None,
-            key_fingerprint: None,
-            cert_key_id: None,
-            cert_serial: None,
-            cert_ca: None,
-            principal: None,
-            first_evidence: None,
-            on_behalf_of: None,
-            service: "sshd".to_owned(),
             from: None,
-            tty: None,
-            chain: None,
-            since: 1,
-            since_boot: 1,
-            generation: Some(1),
-            ended: None,
+            ..example("deployer", SessionOrigin::Person("alice".to_owned()), "")
         }
     }
 

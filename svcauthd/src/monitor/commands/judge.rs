@@ -3,9 +3,9 @@
 
 use svcauth_core::command::protocol::Ask;
 use svcauth_core::command::{Access, Files, Limits, Plan, Refusal, Ruling, Wish, admit};
-use svcauth_core::policy::Account;
 use svcauth_core::policy::{
-    Age, Circumstances, Decision, Origin, Person, Policy, Reason, Source, Verdict, decide, granting,
+    Account, Age, Circumstances, Decision, Origin, Person, Policy, Reason, RoleRef, Source, Verdict, decide,
+    granting,
 };
 use svcauth_core::snapshot::access::AccessSnapshot;
 use svcauth_core::snapshot::{Invalid, ReadAt};
@@ -96,7 +96,7 @@ impl<R: ReadAt> Bench<'_, R> {
     }
 
     fn names(&self, verdict: &Verdict) -> Vec<String> {
-        let name = |role: &svcauth_core::policy::RoleRef| self.policy.roles.get(role.0 as usize);
+        let name = |role: &RoleRef| self.policy.roles.get(role.0 as usize);
         verdict.roles.iter().filter_map(name).map(|role| role.name.clone()).collect()
     }
 }
@@ -132,11 +132,12 @@ fn needs_confinement(plan: &Plan) -> bool {
 mod tests {
     use svcauth_core::command::{CommandRule, Program};
 
-    use super::super::fixture::{account, person, policy, rule, session, snapshot};
+    use super::super::fixture::{account, person, policy, rule, snapshot};
     use super::{
         Access, AccessSnapshot, Age, Ask, Bench, Files, Judged, Limits, Person, Plan, Reason, Ruled, Session,
         SessionOrigin,
     };
+    use crate::monitor::session_fixture::session;
     use svcauth_core::command::Mode;
     use svcauth_core::policy::AccessRule;
 

@@ -79,16 +79,15 @@ impl Commands {
         if !peer.is_there() {
             return Ok(());
         }
-        let opened = Case::of(self, peer, ask).open();
-        let (answer, running) = match opened {
-            Opened::Running(answer, running) => (answer, Some(running)),
-            Opened::Over(answer) => (answer, None),
-        };
-        let Some(running) = running else { return send(stream, &answer) };
-        place.runs();
-        let sent = send(stream, &answer);
-        running.watch(stream, sent);
-        Ok(())
+        match Case::of(self, peer, ask).open() {
+            Opened::Over(answer) => send(stream, &answer),
+            Opened::Running(answer, running) => {
+                place.runs();
+                let sent = send(stream, &answer);
+                running.watch(stream, sent);
+                Ok(())
+            }
+        }
     }
 }
 

@@ -96,8 +96,8 @@ fn is_for_the_person(reason: Reason) -> bool {
 mod tests {
     use svcauth_core::command::{Plan, Refusal};
 
-    use super::super::fixture::session;
     use super::{Ask, COMMAND_MAX, Judged, Reason, Record, Ruled, SessionOrigin, add, message};
+    use crate::monitor::session_fixture::session;
 
     fn ask(line: Option<&str>) -> Ask {
         let line = line.map(|line| line.as_bytes().to_vec());

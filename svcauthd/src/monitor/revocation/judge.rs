@@ -85,16 +85,16 @@ pub(super) fn shared_managers<'a>(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use svcauth_core::id::IdRange;
     use svcauth_core::policy::{
         AccessRule, Account, AuditMode, Held, Need, Pattern, Policy, Role, RoleRef, Roles,
     };
     use svcauth_core::snapshot::Stamp;
     use svcauth_core::snapshot::access::{AccessFile, AccessSnapshot};
-    use svcauth_host::sessions::Process;
 
     use super::{Clock, Judge, Person, Reason, Refused, Session, SessionOrigin, shared_managers};
+    use crate::monitor::session_fixture::session;
 
     fn snapshot(people: &[Person]) -> Vec<u8> {
         let id_range = IdRange::new(7000, 7999).unwrap();
@@ -134,34 +134,6 @@ pub(super) mod tests {
         file.account(&deployer).unwrap();
         people.iter().for_each(|person| file.person(person, &[], &[]).unwrap());
         file.finish().unwrap()
-    }
-
-    pub(crate) fn session(account: &str, origin: SessionOrigin, from: &str) -> Session {
-        Session {
-            id: "b-1-2".to_owned(),
-            boot_id: "boot".to_owned(),
-            audit_session: Some(7),
-            process: Process { pid: 1, start: 1 },
-            account: account.to_owned(),
-            uid: Some(7001),
-            origin,
-            evidence: None,
-            key_fingerprint: None,
-            cert_key_id: None,
-            cert_serial: None,
-            cert_ca: None,
-            principal: None,
-            first_evidence: None,
-            on_behalf_of: None,
-            service: "sshd".to_owned(),
-            from: Some(from.to_owned()),
-            tty: None,
-            chain: None,
-            since: 1,
-            since_boot: 1,
-            generation: Some(1),
-            ended: None,
-        }
     }
 
     fn job(account: &str) -> Session {

@@ -145,7 +145,7 @@ mod tests {
     use svcauth_host::sessions::{Process, Processes, Seen, Session, SessionOrigin};
 
     use super::{Certain, find};
-    use crate::monitor::revocation::judge::tests::session as example;
+    use crate::monitor::session_fixture::session as example;
 
     const DEPLOYER: u32 = 7001;
     const POSTGRES: u32 = 7002;

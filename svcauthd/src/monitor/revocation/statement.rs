@@ -157,7 +157,7 @@ mod tests {
     use svcauth_host::sessions::{Process, Seen, SessionOrigin};
 
     use super::{Found, Reason, Refused, left_alone, line, processes};
-    use crate::monitor::revocation::judge::tests::session;
+    use crate::monitor::session_fixture::session;
 
     fn seen(pid: u32) -> Seen {
         let process = Process { pid, start: 1 };
