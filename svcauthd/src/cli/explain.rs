@@ -1,19 +1,15 @@
 //! `svcauth explain`: the decision that PAM would make, and what it rests on.
 
-use std::net::IpAddr;
 use std::process::ExitCode;
 
 use serde::Serialize;
 use svcauth_core::policy::{
-    Account, Circumstances, Decision, Family, Need, Origin, Outcome, Person, Policy, Reason, RoleRef,
-    RuleTrace, Source, Verdict, decide, explain, explain_target, flip, flip_job,
+    Decision, Need, Outcome, Person, Policy, Reason, RoleRef, RuleTrace, Verdict, explain, explain_target,
+    flip, flip_job,
 };
-use svcauth_host::clock::Clock;
-use svcauth_host::confirmed;
-use svcauth_host::host_names::host_names;
 
 use super::output::{Failure, duration, json, line};
-use super::snapshot::{self, damaged};
+use super::question::{self, Proof, Question};
 use super::{Done, ExplainArgs};
 use crate::limits::shown;
 
@@ -57,98 +53,21 @@ struct Role {
 }
 
 pub(super) fn run(args: &ExplainArgs) -> Done {
-    let snapshot = snapshot::open()?;
-    let policy = snapshot.policy().map_err(damaged)?;
-    let Some(account) = snapshot.account(&args.account).map_err(damaged)? else {
-        let message = format!(
-            "{} is not a managed account: svcauth does not decide about it (see: svcauth accounts)",
-            args.account
-        );
-        return Err(Failure::usage(message));
-    };
-    let person = snapshot.person(&args.person).map_err(damaged)?.map(|known| known.person);
-    let now = Clock::now();
-    let names = host_names();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let at = Circumstances {
-        service: Some(&args.service),
-        hosts: &names,
-        source: source(&args.service, args.from),
-        now: snapshot.header().not_before(now.wall),
-        age: confirmed::age(snapshot.header(), &now),
-    };
-    let proof = Proof::of_service(&args.service);
-    let person = person.or_else(|| proof.person_without_roles(&args.person));
-    let origin = proof.origin(&args.person, &args.account, person.as_ref());
-    let verdict = decide(&policy, &account, origin, &at);
-    let found =
-        explanation(args, &policy, &account, person.as_ref(), &at, &verdict, snapshot.header().generation);
-    if args.json.json {
-        json(&found)?;
-    } else {
-        show(&found, &verdict, proof)?;
-    }
-    Ok(ExitCode::from(u8::from(!verdict.is_allow())))
-}
-
-/// What a PAM service can prove about who is behind it, as the PAM module tells services apart.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Proof {
-    /// sshd: a key, a certificate, a principal of a person that the snapshot knows.
-    Sshd,
-    /// su, runuser, sudo: the login name of whoever calls.
-    Caller,
-    /// cron, at, a user manager that no session is open beside: the account itself.
-    Job,
-    /// Anything else: nothing.
-    Nothing,
-}
-
-impl Proof {
-    pub(super) fn of_service(service: &str) -> Self {
-        match Family::of(service) {
-            Family::Sshd => Self::Sshd,
-            Family::Su | Family::Sudo => Self::Caller,
-            Family::Job | Family::Manager => Self::Job,
-            Family::Other => Self::Nothing,
+    question::put(args, |question| {
+        let verdict = question.decide();
+        let found = explanation(args, question, &verdict);
+        if args.json.json {
+            json(&found)?;
+        } else {
+            show(&found, &verdict, question.proof)?;
         }
-    }
-
-    /// A caller whom the snapshot does not know has proven a name, and holds no role.
-    pub(super) fn person_without_roles(self, login: &str) -> Option<Person> {
-        (self == Self::Caller && login != "root").then(|| Person::without_roles(login))
-    }
-
-    pub(super) fn origin<'a>(self, login: &str, account: &str, person: Option<&'a Person>) -> Origin<'a> {
-        match (self, person) {
-            (Self::Nothing, _) => Origin::Unproven(Reason::NoOrigin),
-            (Self::Job, _) if login == account => Origin::Local,
-            (Self::Job, _) => Origin::Unproven(Reason::NoOrigin),
-            (Self::Caller, _) if login == "root" => Origin::Root,
-            (_, Some(person)) => Origin::Person(person),
-            (_, None) => Origin::Unproven(Reason::UnknownPrincipal),
-        }
-    }
+        Ok(ExitCode::from(u8::from(!verdict.is_allow())))
+    })
 }
 
-/// Only sshd says where a request comes from; there it is part of the question, or left open.
-pub(super) fn source(service: &str, from: Option<IpAddr>) -> Source {
-    match (Family::of(service), from) {
-        (Family::Sshd, None) => Source::NotYetKnown,
-        (_, from) => Source::of(service, from.map(|address| address.to_string()).as_deref()),
-    }
-}
-
-fn explanation(
-    args: &ExplainArgs,
-    policy: &Policy,
-    account: &Account,
-    person: Option<&Person>,
-    at: &Circumstances<'_>,
-    verdict: &Verdict,
-    generation: u64,
-) -> Explanation {
-    let (traces, would_flip) = match (Proof::of_service(&args.service), person) {
+fn explanation(args: &ExplainArgs, question: &Question<'_>, verdict: &Verdict) -> Explanation {
+    let Question { policy, account, person, at, proof, .. } = question;
+    let (traces, would_flip) = match (proof, person) {
         (Proof::Job, _) => (explain_target(policy, account, at), flip_job(policy, account, at)),
         (Proof::Sshd | Proof::Caller, Some(person)) => {
             (explain(policy, account, person, at), flip(policy, account, person, at))
@@ -158,7 +77,7 @@ fn explanation(
         (_, None) => (Vec::new(), None),
     };
     // When a job begins, the roles of a rule are asked of nobody.
-    let asked = if Proof::of_service(&args.service) == Proof::Job { &[][..] } else { traces.as_slice() };
+    let asked = if *proof == Proof::Job { &[][..] } else { traces.as_slice() };
     let reason = match verdict.decision {
         Decision::Allow => None,
         Decision::Deny(reason) => Some(reason.code()),
@@ -168,9 +87,9 @@ fn explanation(
         reason,
         account: account.name.clone(),
         origin: args.person.clone(),
-        roles: roles(policy, asked, person),
+        roles: roles(policy, asked, *person),
         rules: traces.iter().filter_map(|trace| rule(policy, trace)).collect(),
-        generation,
+        generation: question.generation,
         age_seconds: at.age.0,
         would_flip,
     }
@@ -308,29 +227,6 @@ pub(super) fn shell_word(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Origin, Proof, Reason, Source, source};
-
-    #[test]
-    fn what_is_explained_rests_on_what_the_service_can_prove_as_in_pam() {
-        let carol = Proof::Caller.person_without_roles("carol").unwrap();
-        let origin =
-            |service: &str, login: &str| Proof::of_service(service).origin(login, "deployer", Some(&carol));
-        for service in ["sshd", "su", "su-l", "runuser", "runuser-l", "sudo", "sudo-i"] {
-            assert_eq!(origin(service, "carol"), Origin::Person(&carol), "{service}");
-        }
-        for service in ["login", "cron", "atd", "", "SSHD", "sudoers"] {
-            assert_eq!(origin(service, "carol"), Origin::Unproven(Reason::NoOrigin), "{service}");
-        }
-        for service in ["cron", "crond", "atd", "systemd-user"] {
-            assert_eq!(origin(service, "deployer"), Origin::Local, "{service}");
-        }
-        assert_eq!(origin("login", "deployer"), Origin::Unproven(Reason::NoOrigin));
-        assert_eq!(Proof::Caller.origin("root", "deployer", None), Origin::Root);
-        assert_eq!(Proof::Caller.person_without_roles("root"), None);
-        assert_eq!(Proof::Sshd.person_without_roles("carol"), None);
-        assert_eq!(Proof::Sshd.origin("root", "deployer", None), Origin::Unproven(Reason::UnknownPrincipal));
-    }
-
     #[test]
     fn a_role_is_shown_as_a_shell_takes_it() {
         for (word, shown) in [
@@ -342,17 +238,6 @@ mod tests {
             ("", "''"),
         ] {
             assert_eq!(super::shell_word(word), shown);
-        }
-    }
-
-    #[test]
-    fn an_address_counts_only_where_sshd_says_it() {
-        let address = "10.1.2.3".parse().unwrap();
-        assert_eq!(source("sshd", Some(address)), Source::Address(address));
-        assert_eq!(source("sshd", None), Source::NotYetKnown);
-        for service in ["su", "sudo-i", "runuser", "login", "cron"] {
-            assert_eq!(source(service, Some(address)), Source::Local, "{service}");
-            assert_eq!(source(service, None), Source::Local, "{service}");
         }
     }
 }

@@ -5,14 +5,11 @@ use std::process::ExitCode;
 use serde::Serialize;
 use svcauth_core::audit::escape::text_of;
 use svcauth_core::command::{Access, CommandRule, Limits, Plan, Refusal, Ruling, Wish, admit};
-use svcauth_core::policy::{AccessRule, Circumstances, Decision, Family, Origin, Reason, decide, granting};
-use svcauth_host::clock::Clock;
-use svcauth_host::confirmed;
-use svcauth_host::host_names::host_names;
+use svcauth_core::policy::{AccessRule, Decision, Family, Origin, Reason, granting};
 
-use super::explain::{Proof, shell_word, source};
+use super::explain::shell_word;
 use super::output::{Failure, duration, json, line};
-use super::snapshot::{self, damaged};
+use super::question::{self, Question};
 use super::{Done, ExplainArgs};
 use crate::proposal::command_toml;
 
@@ -55,38 +52,21 @@ enum Found {
 }
 
 pub(super) fn run(args: &ExplainArgs, asked: &str) -> Done {
-    let snapshot = snapshot::open()?;
-    let policy = snapshot.policy().map_err(damaged)?;
-    let Some(account) = snapshot.account(&args.account).map_err(damaged)? else {
-        let why = format!("{} is not a managed account (see: svcauth accounts)", args.account);
-        return Err(Failure::usage(why));
-    };
-    let person = snapshot.person(&args.person).map_err(damaged)?.map(|known| known.person);
-    let (now, names) = (Clock::now(), host_names());
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let at = Circumstances {
-        service: Some(&args.service),
-        hosts: &names,
-        source: source(&args.service, args.from),
-        now: snapshot.header().not_before(now.wall),
-        age: confirmed::age(snapshot.header(), &now),
-    };
-    let proof = Proof::of_service(&args.service);
-    let person = person.or_else(|| proof.person_without_roles(&args.person));
-    let origin = proof.origin(&args.person, &args.account, person.as_ref());
-    let found = match decide(&policy, &account, origin, &at).decision {
-        Decision::Deny(reason) => Found::Denied(reason, None),
-        Decision::Allow if origin == Origin::Root => unlimited(None),
-        Decision::Allow => judge(&granting(&policy, &account, origin, &at), asked.as_bytes()),
-    };
-    let (generation, age) = (snapshot.header().generation, at.age.0);
-    let shown = explanation(args, asked, found, generation, age);
-    if args.json.json {
-        json(&shown)?;
-    } else {
-        show(&shown)?;
-    }
-    Ok(ExitCode::from(u8::from(shown.decision == "deny")))
+    question::put(args, |question| {
+        let Question { policy, account, origin, at, .. } = question;
+        let found = match question.decide().decision {
+            Decision::Deny(reason) => Found::Denied(reason, None),
+            Decision::Allow if *origin == Origin::Root => unlimited(None),
+            Decision::Allow => judge(&granting(policy, account, *origin, at), asked.as_bytes()),
+        };
+        let shown = explanation(args, asked, found, question.generation, at.age.0);
+        if args.json.json {
+            json(&shown)?;
+        } else {
+            show(&shown)?;
+        }
+        Ok(ExitCode::from(u8::from(shown.decision == "deny")))
+    })
 }
 
 const fn unlimited(rule: Option<u32>) -> Found {

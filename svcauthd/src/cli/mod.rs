@@ -13,6 +13,7 @@ mod log;
 pub(crate) mod output;
 mod progress;
 mod prove;
+mod question;
 mod replay;
 mod report;
 mod roles;
