@@ -71,6 +71,24 @@ fn a_line_that_was_torn_takes_nothing_of_the_next_one_along() {
 }
 
 #[test]
+fn what_a_spool_holds_is_all_of_its_files_and_nothing_that_only_looks_like_one() {
+    let (folder, path) = scratch("held");
+    let drain = Drain::at(&path);
+    assert_eq!(drain.held().unwrap(), 0);
+    append_to(&path, &record("one")).unwrap();
+    drain.put_aside(7).unwrap();
+    let aside = drain.held().unwrap();
+    append_to(&path, &record("two")).unwrap();
+    let all: u64 = files(&drain).iter().map(|file| file.held().unwrap()).sum();
+    assert!(0 < aside && aside < all, "{aside} {all}");
+    fs::write(folder.join("audit.spool.x"), "no file of it").unwrap();
+    mkfifo(&folder.join("audit.spool.8"), Mode::S_IRWXU).unwrap();
+    assert_eq!(drain.held().unwrap(), all);
+    assert_eq!(Drain::at(&folder.join("gone/audit.spool")).held().unwrap(), 0);
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn a_writer_that_was_stopped_keeps_its_file_and_nothing_else() {
     let (folder, path) = scratch("stopped");
     let drain = Drain::at(&path);

@@ -1,6 +1,6 @@
 //! Taking records out of the spool: what the daemon's recorder does, and nobody else.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -100,6 +100,25 @@ impl Drain {
         Ok(files)
     }
 
+    /// What the files of the spool take of the memory together, in bytes, as far as they are plain files. Looks, and changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// The folder or a file cannot be looked at.
+    pub fn held(&self) -> io::Result<u64> {
+        let mut held = 0_u64;
+        for number in self.numbers()?.into_iter().map(Some).chain([None]) {
+            match fs::symlink_metadata(self.path_of(number)) {
+                Ok(meta) if meta.is_file() => held = held.saturating_add(held_of(&meta)),
+                // Something else, or put aside or removed meanwhile.
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(held)
+    }
+
     /// Puts the file that is written to aside, so that it can be removed once nobody writes to it any more.
     ///
     /// # Errors
@@ -156,8 +175,7 @@ impl SpoolFile {
     /// # Errors
     /// As fstat(2).
     pub fn held(&self) -> io::Result<u64> {
-        let meta = self.file.metadata()?;
-        Ok(meta.len().min(meta.blocks().saturating_mul(512)))
+        Ok(held_of(&self.file.metadata()?))
     }
 
     /// At most `most` bytes from an offset on.
@@ -221,6 +239,11 @@ impl Closed {
         drop(self.lock);
         Ok(())
     }
+}
+
+/// What was punched out of a file is part of its length, and of nothing else.
+fn held_of(meta: &Metadata) -> u64 {
+    meta.len().min(meta.blocks().saturating_mul(512))
 }
 
 /// A plain file of the caller's that nobody else can write; `None` for anything else.

@@ -10,9 +10,11 @@ use std::time::Duration;
 use svcauth_core::policy::Reason;
 use svcauth_host::clock::Clock;
 use svcauth_host::decisions::{Counter, Counts};
+use svcauth_host::spool::drain::Drain;
 
 use super::board::Board;
 use super::exposition::{Exposition, Labels, Type};
+use super::recorder::Tally;
 use crate::control::{State, Status};
 use crate::directory::{Extent, Traffic};
 use crate::failure::{Failure, FailureKind};
@@ -49,6 +51,9 @@ struct Numbers {
     fetch: Duration,
     publish: Duration,
     refused: usize,
+    /// The number of the last line of the audit trail.
+    trail: Option<u64>,
+    tally: Tally,
     is_new: bool,
 }
 
@@ -121,6 +126,15 @@ impl Metrics {
         self.note(|numbers| *numbers.commands.entry((is_allowed, reason)).or_default() += 1);
     }
 
+    /// How the recorder stands. It says so at every look, so nobody is woken up for it.
+    pub(super) fn recorded(&self, trail: Option<u64>, tally: &Tally) {
+        let mut numbers = self.0.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.trail = trail;
+        if numbers.tally != *tally {
+            numbers.tally = tally.clone();
+        }
+    }
+
     /// The worker has asked the directory that much.
     pub(super) fn asked(&self, traffic: Traffic) {
         self.note(|numbers| {
@@ -146,8 +160,8 @@ impl Metrics {
         loop {
             counter.count_into(&mut decisions);
             let numbers = self.taken();
-            let now = Clock::now().wall;
-            let text = text(&Facts { started, now, status: board.status(), numbers, decisions: &decisions });
+            let (now, status, spool) = (Clock::now().wall, board.status(), Drain::default().held().ok());
+            let text = text(&Facts { started, now, status, spool, numbers, decisions: &decisions });
             // The same disk takes the snapshots: a full one is reported there.
             let _ = dir.show(FILE, text.as_bytes());
             std::thread::sleep(PAUSE);
@@ -175,6 +189,8 @@ struct Facts<'a> {
     started: u64,
     now: u64,
     status: Status,
+    /// Bytes of the spool.
+    spool: Option<u64>,
     numbers: Numbers,
     decisions: &'a Counts,
 }
@@ -186,6 +202,7 @@ fn text(facts: &Facts<'_>) -> String {
     about_decisions(&mut to, facts.decisions);
     about_sessions(&mut to, &facts.numbers);
     about_commands(&mut to, &facts.numbers);
+    about_audit(&mut to, facts);
     to.into_text()
 }
 
@@ -291,6 +308,27 @@ fn about_commands(to: &mut Exposition, numbers: &Numbers) {
     for ((is_allowed, reason), count) in &numbers.commands {
         let decision = if *is_allowed { "allow" } else { "deny" };
         all.sample(&[("decision", decision), ("reason", reason.map_or("", Reason::code))], count);
+    }
+}
+
+fn about_audit(to: &mut Exposition, facts: &Facts<'_>) {
+    let Facts { status, spool, numbers, .. } = facts;
+    let help = "1 while the audit file is written, 0 while records wait in the spool because it cannot be.";
+    to.metric("svcauth_audit_writable", Type::Gauge, help)
+        .sample(&[], u8::from(status.audit_error.is_none()));
+    if let Some(trail) = numbers.trail {
+        let help = "Records in the audit trail so far: the number of its last line.";
+        to.metric("svcauth_audit_records_total", Type::Counter, help).sample(&[], trail);
+    }
+    let help = "Refusals beyond denied_per_minute, which are in the audit trail as numbers.";
+    to.metric("svcauth_audit_suppressed_total", Type::Counter, help).sample(&[], numbers.tally.suppressed);
+    if let Some(spool) = spool {
+        let help = "Bytes that the spool of audit records takes of the memory.";
+        to.metric("svcauth_audit_spool_bytes", Type::Gauge, help).sample(&[], spool);
+    }
+    let mut all = to.metric("svcauth_alarms_total", Type::Counter, "Alarms of this host, by kind.");
+    for (kind, count) in &numbers.tally.alarms {
+        all.sample(&[("kind", kind.as_str())], count);
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use svcauth_core::audit::AlarmKind;
 use svcauth_core::policy::Reason;
 use svcauth_host::decisions::{Kind, ServiceClass};
 
 use super::{
-    Counts, Duration, Extent, Facts, Failure, FailureKind, Metrics, Refresh, State, Status, Traffic, text,
+    Counts, Duration, Extent, Facts, Failure, FailureKind, Metrics, Refresh, State, Status, Tally, Traffic,
+    text,
 };
 use crate::control;
 
@@ -89,7 +91,8 @@ fn status(age: Option<u64>) -> Status {
 }
 
 fn told(metrics: &Metrics, status: Status, decisions: &Counts) -> BTreeMap<String, Family> {
-    read(&text(&Facts { started: 1000, now: 2000, status, numbers: metrics.taken(), decisions }))
+    let spool = Some(4096);
+    read(&text(&Facts { started: 1000, now: 2000, status, spool, numbers: metrics.taken(), decisions }))
 }
 
 fn value(families: &BTreeMap<String, Family>, series: &str) -> f64 {
@@ -133,6 +136,11 @@ const TOLD: &[(&str, f64)] = &[
     ("svcauth_decisions_total{decision=\"deny\",reason=\"not_in_role\",service=\"su\"}", 2.0),
     ("svcauth_decisions_total{decision=\"allow\",reason=\"\",service=\"sshd\"}", 5.0),
     ("svcauth_decision_overflows_total", 1.0),
+    ("svcauth_audit_writable", 1.0),
+    ("svcauth_audit_records_total", 12.0),
+    ("svcauth_audit_suppressed_total", 3.0),
+    ("svcauth_audit_spool_bytes", 4096.0),
+    ("svcauth_alarms_total{kind=\"refresh_failed\"}", 2.0),
 ];
 
 #[test]
@@ -149,6 +157,8 @@ fn the_file_tells_what_the_daemon_knows_in_the_format_of_prometheus() {
     metrics.failed(&Failure::new(FailureKind::Connect, "ldaps://evil\"\n: refused"));
     metrics.asked(Traffic { requests: 4, received: 1000, sent: 200 });
     metrics.asked(Traffic { requests: 1, received: 51, sent: 70 });
+    let alarms = [(AlarmKind::RefreshFailed, 2)].into();
+    metrics.recorded(Some(12), &Tally { alarms, suppressed: 3 });
     let mut decisions = Counts { full: 1, ..Counts::default() };
     let deny = Kind { denied: Some(Reason::NotInRole), service: ServiceClass::Su };
     decisions.decisions.insert(deny, 2);
@@ -174,6 +184,15 @@ fn without_a_snapshot_there_is_no_age_and_before_the_first_refresh_no_duration()
 }
 
 #[test]
+fn an_audit_file_that_cannot_be_written_is_told_and_of_a_trail_that_has_not_begun_there_is_no_number() {
+    let status = Status { audit_error: Some("No space left\n".to_owned()), ..status(Some(30)) };
+    let families = told(&Metrics::default(), status, &Counts::default());
+    assert_eq!(value(&families, "svcauth_audit_writable"), 0.0);
+    assert!(!families.contains_key("svcauth_audit_records_total"));
+    assert!(families["svcauth_alarms_total"].samples.is_empty());
+}
+
+#[test]
 fn every_reason_and_service_makes_a_series_that_can_be_read() {
     let mut decisions = Counts::default();
     for denied in Reason::ALL.iter().copied().map(Some).chain([None]) {
@@ -192,6 +211,7 @@ fn every_metric_is_in_the_documentation() {
     let metrics = Metrics::default();
     let (fetch, publish) = (Duration::ZERO, Duration::ZERO);
     metrics.refreshed(&Refresh { extent: Extent::Whole, fetch, publish, refused: None });
+    metrics.recorded(Some(1), &Tally::default());
     for name in told(&metrics, status(Some(0)), &Counts::default()).keys() {
         let documented = ["`", "{"].iter().any(|end| DOCUMENT.contains(&format!("`{name}{end}")));
         assert!(documented, "docs/METRICS.md does not name {name}");

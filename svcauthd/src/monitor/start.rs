@@ -124,9 +124,10 @@ struct Beside {
 impl Beside {
     fn start(loaded: &Loaded, run_dir: &Path, dir: &StateDir, board: &Board) -> Result<Self, StartError> {
         let run_dir = StateDir::open(run_dir).map_err(|error| StartError::System(RUN_DIR, error))?;
-        let recorder = Recorder::start(loaded.config.audit, run_dir.clone(), dir.clone(), board.clone())
-            .map_err(|error| StartError::System("the recorder of audit records", error))?;
         let metrics = Metrics::start(dir, board);
+        let (audit, own) = (loaded.config.audit, run_dir.clone());
+        let recorder = Recorder::start(audit, own, dir.clone(), board.clone(), metrics.clone())
+            .map_err(|error| StartError::System("the recorder of audit records", error))?;
         let revocation = Revocation::start(&loaded.config, run_dir, metrics.clone());
         Ok(Self { recorder, metrics, revocation })
     }

@@ -53,7 +53,14 @@ fn value(series: &Series, name: &str) -> f64 {
 
 const ALLOW_SSHD: &str = "svcauth_decisions_total{decision=\"allow\",reason=\"\",service=\"sshd\"}";
 const DENY_SSHD: &str = "svcauth_decisions_total{decision=\"deny\",reason=\"not_in_role\",service=\"sshd\"}";
+const RECORDS: &str = "svcauth_audit_records_total";
 const DENY_SU: &str = "svcauth_decisions_total{decision=\"deny\",reason=\"not_in_role\",service=\"su\"}";
+
+/// Records come into the audit file.
+fn is_recorded(told: &Series) -> bool {
+    let is_written = value(told, "svcauth_audit_writable") > 0.0;
+    is_written && told.contains_key("svcauth_audit_spool_bytes") && value(told, RECORDS) >= 3.0
+}
 
 /// The distribution's exporter, with the link that the documentation shows.
 fn exporter(world: &World) -> Outcome<Background> {
@@ -92,7 +99,7 @@ fn the_node_exporter_tells_who_was_let_in_who_was_not_and_how_old_the_snapshot_i
     su(world, "carol", "deployer", "true")?.expect_refused()?;
     // What svcauth does not manage is not counted.
     host.ssh("carol", "local", &["true"])?.expect_ok()?;
-    wait_for("the decisions", |series| value(series, DENY_SU) > 0.0)?;
+    wait_for("the decisions and records", |it| value(it, DENY_SU) > 0.0 && is_recorded(it))?;
     let meta = fs::symlink_metadata(FILE)?;
     require_eq("owner and mode", &(meta.uid(), meta.mode() & 0o7777), &(0, 0o644))?;
     let _exporter = exporter(world)?;
@@ -123,6 +130,7 @@ fn the_node_exporter_tells_who_was_let_in_who_was_not_and_how_old_the_snapshot_i
     require_eq("the state", text_at(&status, "/state"), "ok")?;
     require_eq("the state told", &value(&told, "svcauth_state{state=\"ok\"}"), &1.0)?;
     require(value(&told, "svcauth_snapshot_age_seconds") < 60.0, || text.clone())?;
+    require(is_recorded(&told), || text.clone())?;
     require(value(&told, "svcauth_refresh_total{result=\"success\"}") > 0.0, || text.clone())
 }
 
@@ -165,6 +173,7 @@ fn a_directory_that_is_away_is_counted_by_kind_and_the_age_grows(world: &mut Wor
     let away = wait_for("failures", |series| value(series, CONNECT) >= 2.0)?;
     // The refresh that was under way when the server went may have ended otherwise.
     require(value(&away, FAILURES) <= value(&away, CONNECT) + 1.0, || format!("{away:?}"))?;
+    wait_for("the alarm", |series| value(series, "svcauth_alarms_total{kind=\"refresh_failed\"}") >= 1.0)?;
     wait_for("an older snapshot", |series| value(series, "svcauth_snapshot_age_seconds") >= 4.0)?;
     let confirmed = "svcauth_snapshot_confirmed_timestamp_seconds";
     let last = value(&file().unwrap_or_default(), confirmed);

@@ -16,6 +16,7 @@ mod rotated;
 mod spooled;
 mod standing;
 mod take;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -33,9 +34,11 @@ use svcauth_host::spool::drain::{Drain, RecorderLock};
 use svcauth_host::{audit, paths};
 
 use self::audit_file::Places;
+pub(super) use self::tally::Tally;
 use self::writer::Writer;
 use super::board::Board;
 use super::log::{Level, Log};
+use super::metrics::Metrics;
 use crate::state_dir::StateDir;
 
 /// How often the spool is looked at.
@@ -73,6 +76,7 @@ impl Recorder {
         run_dir: StateDir,
         state: StateDir,
         board: Board,
+        metrics: Metrics,
     ) -> io::Result<Self> {
         let lock = RecorderLock::take()?;
         let recorder = Self(Arc::new(Shared {
@@ -85,7 +89,7 @@ impl Recorder {
         let own = recorder.clone();
         std::thread::Builder::new()
             .name("recorder".to_owned())
-            .spawn(move || own.run(writer, &board, &lock))?;
+            .spawn(move || own.run(writer, &board, &metrics, &lock))?;
         Ok(recorder)
     }
 
@@ -106,8 +110,8 @@ impl Recorder {
         self.0.wishes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, mut writer: Writer, board: &Board, _lock: &RecorderLock) {
-        let mut told = Told { log: Log::new(), trouble: None, anchored: None, board };
+    fn run(&self, mut writer: Writer, board: &Board, metrics: &Metrics, _lock: &RecorderLock) {
+        let mut told = Told { log: Log::new(), trouble: None, anchored: None, board, metrics };
         loop {
             let (settings, finish) = {
                 let wishes = self.wishes();
@@ -140,6 +144,7 @@ fn name_of(path: &'static str) -> &'static str {
 struct Told<'a> {
     log: Log,
     board: &'a Board,
+    metrics: &'a Metrics,
     trouble: Option<String>,
     anchored: Option<(Anchor, Instant)>,
 }
@@ -155,6 +160,7 @@ impl Told<'_> {
                 }
             }
         }
+        self.metrics.recorded(writer.anchor().map(|anchor| anchor.seq), writer.tally());
         if let Some(anchor) = writer.anchor() {
             self.anchor(anchor, writer.is_rotated());
         }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use svcauth_core::audit::AlarmKind;
 use svcauth_core::audit::chain::SEALED_MAX;
 
 use super::flood::Kind;
@@ -14,8 +15,8 @@ const SEAL: usize = 256;
 /// A line of the spool.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Spooled<'a> {
-    /// A record, as it was written.
-    Record(&'a str),
+    /// A record, as it was written; of an alarm that this version knows, its kind.
+    Record(&'a str, Option<AlarmKind>),
     /// A record that says that somebody was turned away, its kind and its time.
     Refusal(&'a str, Kind, Cow<'a, str>),
     /// Something else: a writer was killed in the middle of a line.
@@ -51,6 +52,11 @@ impl Keys<'_> {
             _ => false,
         }
     }
+
+    fn alarm(&self) -> Option<AlarmKind> {
+        let reason = self.reason.as_deref().filter(|_| self.event == "alarm")?;
+        AlarmKind::ALL.iter().copied().find(|kind| kind.as_str() == reason)
+    }
 }
 
 /// Takes a line, without its newline.
@@ -69,14 +75,14 @@ pub(super) fn read(line: &[u8]) -> Spooled<'_> {
             };
             Spooled::Refusal(text, kind, keys.time.unwrap_or_default())
         }
-        Some((text, _)) => Spooled::Record(text),
+        Some((text, keys)) => Spooled::Record(text, keys.alarm()),
         None => Spooled::Torn,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Spooled, read};
+    use super::{AlarmKind, Spooled, read};
     use svcauth_core::audit::{Event, Record, Verdict};
 
     #[test]
@@ -93,7 +99,7 @@ mod tests {
                 };
                 let json = record.to_json();
                 match read(json.as_bytes()) {
-                    Spooled::Record(text) => assert!(text == json && !record.is_refusal(), "{json}"),
+                    Spooled::Record(text, _) => assert!(text == json && !record.is_refusal(), "{json}"),
                     Spooled::Refusal(text, kind, time) => {
                         assert!(text == json && record.is_refusal(), "{json}");
                         assert_eq!((kind.account, kind.reason), (record.account, record.reason));
@@ -103,6 +109,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_kind_of_an_alarm_is_known_and_nothing_else_is_an_alarm() {
+        let of = |event, reason: &str| {
+            let json = Record { event, reason: Some(reason.to_owned()), ..Record::default() }.to_json();
+            match read(json.as_bytes()) {
+                Spooled::Record(_, kind) => kind,
+                other => panic!("{other:?}"),
+            }
+        };
+        for kind in AlarmKind::ALL {
+            assert_eq!(of(Event::Alarm, kind.as_str()), Some(*kind));
+        }
+        assert_eq!(of(Event::Alarm, "of_a_later_version"), None);
+        assert_eq!(of(Event::Admin, "refresh_failed"), None);
     }
 
     #[test]

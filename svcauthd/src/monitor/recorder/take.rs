@@ -13,6 +13,7 @@ use svcauth_host::spool::drain::{Closed, SpoolFile};
 use super::flood::Fate;
 use super::progress::Progress;
 use super::spooled::{Spooled, read};
+use super::tally::Tally;
 
 /// How much is taken from a file of the spool at a time, in bytes: more than the longest line.
 pub(super) const CHUNK: usize = 1 << 20;
@@ -34,6 +35,8 @@ pub(super) struct Haul {
     pub(super) closed: Vec<Closed>,
     /// There is more.
     pub(super) more: bool,
+    /// What these lines are, in numbers.
+    pub(super) tally: Tally,
     /// The first lines that were no records, and their number.
     torn: (Vec<String>, u64),
     budget: u32,
@@ -49,6 +52,7 @@ impl Haul {
             alarms: Vec::new(),
             closed: Vec::new(),
             more: false,
+            tally: Tally::default(),
             torn: (Vec::new(), 0),
             budget,
         }
@@ -101,9 +105,13 @@ impl Haul {
             return;
         }
         let sealed = match read(line) {
-            Spooled::Record(json) => Some(json),
+            Spooled::Record(json, alarm) => {
+                alarm.into_iter().for_each(|kind| self.tally.alarm(kind));
+                Some(json)
+            }
             Spooled::Refusal(json, kind, time) => {
                 let fate = self.progress.flood.meet(kind, &time, self.budget);
+                self.tally.suppressed += u64::from(fate == Fate::Counted);
                 (fate == Fate::Kept).then_some(json)
             }
             Spooled::Torn => {
@@ -146,6 +154,7 @@ impl Haul {
             ..Record::default()
         };
         self.add(&record);
+        self.tally.alarm(kind);
         self.alarms.push(record);
     }
 }

@@ -290,6 +290,7 @@ fn of_a_flood_so_many_are_kept_and_all_are_counted_and_everything_allowed_is_the
             run(&mut writer, &settings).unwrap();
         }
     }
+    let counted = writer.tally().suppressed;
     // Another daemon goes on counting.
     let mut writer = host.writer();
     while writer.step(&settings, true).unwrap() {}
@@ -307,6 +308,7 @@ fn of_a_flood_so_many_are_kept_and_all_are_counted_and_everything_allowed_is_the
     // The test may run across the turn of a minute.
     assert!((10..=20).contains(&kept), "{sums:?}");
     assert_eq!(sums.values().sum::<u64>(), 3000, "{sums:?}");
+    assert_eq!(counted + writer.tally().suppressed, 3000 - kept);
     assert!(sums["x"] > 980 && sums["y"] > 1980, "{sums:?}");
     assert_eq!(host.accounts().len(), 30);
 }
@@ -354,6 +356,8 @@ fn what_is_no_record_is_told_and_takes_nothing_along() {
     host.allow("three");
     run(&mut writer, &SETTINGS).unwrap();
     assert_eq!((host.accounts().len(), host.alarms()[1].as_str()), (3, "audit_spool_replaced"));
+    let counted: Vec<_> = writer.tally().alarms.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
+    assert_eq!(counted, [("audit_spool_damaged", 1), ("audit_spool_replaced", 1)]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The steps of the recorder, each of which may fail and is then tried again.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::audit_file::{AuditFile, Opened, Places};
 use super::crash;
 use super::progress::{Batch, Progress};
 use super::take::Haul;
+use super::tally::Tally;
 use crate::state_dir::StateDir;
 
 /// How far the recorder is, beside the spool.
@@ -38,6 +40,7 @@ pub(super) struct Writer {
     is_head_behind: bool,
     was_full: bool,
     is_rotated: bool,
+    tally: Tally,
 }
 
 impl Writer {
@@ -52,7 +55,13 @@ impl Writer {
             is_head_behind: false,
             was_full: false,
             is_rotated: false,
+            tally: Tally { alarms: BTreeMap::new(), suppressed: 0 },
         }
+    }
+
+    /// What it has met so far.
+    pub(super) const fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Where the chain stands.
@@ -76,7 +85,10 @@ impl Writer {
         let held = files.iter().map(SpoolFile::held).sum::<io::Result<u64>>()?;
         haul.tell(&strange, held, &mut self.was_full);
         let (more, closed) = (haul.more, std::mem::take(&mut haul.closed));
+        let tally = std::mem::take(&mut haul.tally);
         self.commit(haul)?;
+        // What is committed comes into the file, now or later; before, it is taken out of the spool again.
+        self.tally.add(&tally);
         self.finish_batch()?;
         self.tidy(&files, closed)?;
         if self.file.as_ref().is_some_and(|file| file.len() >= settings.rotate_size) {
@@ -106,7 +118,7 @@ impl Writer {
         self.settle_batch(opened)
     }
 
-    fn load(&self) -> Progress {
+    fn load(&mut self) -> Progress {
         Progress::load(&self.run_dir, STATE).unwrap_or_else(|why| {
             self.raise(false, AlarmKind::RecorderStateDamaged, why);
             Progress::default()
@@ -114,7 +126,7 @@ impl Writer {
     }
 
     /// An alarm of the file. In a new file it stands already.
-    fn raise(&self, is_new: bool, kind: AlarmKind, detail: String) {
+    fn raise(&mut self, is_new: bool, kind: AlarmKind, detail: String) {
         let record = Record {
             event: svcauth_core::audit::Event::Alarm,
             time: Some(Clock::now().wall.saturating_mul(1_000_000)),
@@ -124,6 +136,7 @@ impl Writer {
             ..Record::default()
         };
         if is_new {
+            self.tally.alarm(kind);
             send(&record);
         } else {
             self.spool(&record);
