@@ -30,6 +30,7 @@ mod injection;
 mod jobs;
 mod journal;
 mod kerberos;
+mod latency;
 mod login;
 mod manual;
 mod methods;
