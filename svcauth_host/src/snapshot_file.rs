@@ -136,13 +136,7 @@ pub fn read_trusted(path: &Path, max: u64) -> Result<String, SnapshotError> {
 /// # Errors
 /// [`SnapshotError`].
 pub fn read_trusted_bytes(path: &Path, max: u64) -> Result<Vec<u8>, SnapshotError> {
-    let (file, len) = open_trusted(path)?;
-    if len > max {
-        return Err(SnapshotError::Untrusted("it is longer than it may be"));
-    }
-    let mut bytes = Vec::new();
-    file.take(max).read_to_end(&mut bytes).map_err(|error| SnapshotError::Refused(error.to_string()))?;
-    Ok(bytes)
+    read_bytes(open_trusted(path)?, max)
 }
 
 /// A small text file whoever may have written it: for what can only make an answer stricter.
@@ -152,14 +146,19 @@ pub(crate) fn read_whoever_wrote_it(path: &Path, max: u64) -> Result<String, Sna
     read_text((file, meta.len()), max)
 }
 
-fn read_text((file, len): (File, u64), max: u64) -> Result<String, SnapshotError> {
+fn read_text(opened: (File, u64), max: u64) -> Result<String, SnapshotError> {
+    let bytes = read_bytes(opened, max)?;
+    String::from_utf8(bytes).map_err(|_| SnapshotError::Untrusted("it is not a text in UTF-8"))
+}
+
+fn read_bytes((file, len): (File, u64), max: u64) -> Result<Vec<u8>, SnapshotError> {
     if len > max {
         return Err(SnapshotError::Untrusted("it is longer than it may be"));
     }
-    // Room for all of it, and for the read that finds its end: what a text says of its length the file need not keep.
+    // Room for all of it, and for the read that finds its end: what the system says of its length the file need not keep.
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 64);
     file.take(max).read_to_end(&mut bytes).map_err(|error| SnapshotError::Refused(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|_| SnapshotError::Untrusted("it is not a text in UTF-8"))
+    Ok(bytes)
 }
 
 /// Opens a file and checks who can have written it; never follows a link.

@@ -103,8 +103,8 @@ impl Connection {
         let length = u32::try_from(message.len()).ok().filter(|length| *length <= MESSAGE_MAX);
         let length = length.ok_or(ErrorKind::InvalidInput)?;
         self.0.set_write_timeout(Some(THINKING))?;
-        self.0.write_all(&length.to_le_bytes())?;
-        self.0.write_all(message)
+        // In one piece: the daemon is woken up once, when all of it is there.
+        self.0.write_all(&[&length.to_le_bytes(), message].concat())
     }
 
     fn receive(&mut self, until: Instant) -> Result<Vec<u8>, Trouble> {

@@ -12,13 +12,17 @@ use serde::de::DeserializeOwned;
 pub const CONTROL_MAX: u32 = 64 << 10;
 /// Longest frame between worker and monitor, in bytes: a group of 100,000 members fits twice.
 pub const WORKER_MAX: u32 = 16 << 20;
+/// The bytes of a frame's length.
+const LENGTH: usize = 4;
 
 /// Writes one frame.
 ///
 /// # Errors
 /// As [`Write::write_all`]; `InvalidInput` when the value does not fit into `max` bytes.
 pub fn write<T: Serialize>(to: &mut impl Write, value: &T, max: u32) -> io::Result<()> {
-    write_bytes(to, &serde_json::to_vec(value).map_err(io::Error::other)?, max)
+    let mut frame = vec![0; LENGTH];
+    serde_json::to_writer(&mut frame, value).map_err(io::Error::other)?;
+    send(to, frame, max)
 }
 
 /// Writes one frame that holds these bytes, whatever they mean.
@@ -26,12 +30,17 @@ pub fn write<T: Serialize>(to: &mut impl Write, value: &T, max: u32) -> io::Resu
 /// # Errors
 /// As [`Write::write_all`]; `InvalidInput` when there are more than `max` of them.
 pub fn write_bytes(to: &mut impl Write, body: &[u8], max: u32) -> io::Result<()> {
-    let len = u32::try_from(body.len()).ok().filter(|len| *len <= max);
-    let len = len.ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidInput, "the message is longer than a frame may be")
-    })?;
-    to.write_all(&len.to_le_bytes())?;
-    to.write_all(body)?;
+    send(to, [&[0; LENGTH], body].concat(), max)
+}
+
+/// Sends a frame whose first bytes are to be its length. In one piece: whoever waits is woken up once, when all of it is there.
+fn send(to: &mut impl Write, mut frame: Vec<u8>, max: u32) -> io::Result<()> {
+    let len = u32::try_from(frame.len().saturating_sub(LENGTH)).ok().filter(|len| *len <= max);
+    let (Some(len), Some(head)) = (len, frame.first_chunk_mut::<LENGTH>()) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the message is longer than a frame may be"));
+    };
+    *head = len.to_le_bytes();
+    to.write_all(&frame)?;
     to.flush()
 }
 
@@ -49,7 +58,7 @@ pub fn read<T: DeserializeOwned>(from: &mut impl Read, max: u32) -> io::Result<O
 /// # Errors
 /// As [`Read::read_exact`]; `InvalidData` for a frame longer than `max` bytes.
 pub fn read_bytes(from: &mut impl Read, max: u32) -> io::Result<Option<Vec<u8>>> {
-    let mut len = [0; 4];
+    let mut len = [0; LENGTH];
     let (first, rest) = len.split_at_mut(1);
     if from.read(first)? == 0 {
         return Ok(None);
@@ -74,7 +83,7 @@ pub fn read_bytes(from: &mut impl Read, max: u32) -> io::Result<Option<Vec<u8>>>
 mod tests {
     use std::io::ErrorKind;
 
-    use super::{read, write};
+    use super::{read, write, write_bytes};
 
     #[test]
     fn a_frame_is_read_as_it_was_written() {
@@ -85,6 +94,24 @@ mod tests {
         assert_eq!(read::<Vec<String>>(&mut wire, 64).unwrap().unwrap(), ["a", "b"]);
         assert_eq!(read::<Vec<String>>(&mut wire, 64).unwrap().unwrap(), ["c"]);
         assert_eq!(read::<Vec<String>>(&mut wire, 64).unwrap(), None);
+    }
+
+    #[test]
+    fn a_frame_is_sent_in_one_piece() {
+        struct Pieces(Vec<Vec<u8>>);
+        impl std::io::Write for Pieces {
+            fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+                self.0.push(piece.to_vec());
+                Ok(piece.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut pieces = Pieces(Vec::new());
+        write(&mut pieces, &"a", 64).unwrap();
+        write_bytes(&mut pieces, b"", 0).unwrap();
+        assert_eq!(pieces.0, [&b"\x03\0\0\0\"a\""[..], b"\0\0\0\0"]);
     }
 
     #[test]
