@@ -52,7 +52,7 @@ const fn days(year: u64, month: u64, day: u64) -> Option<u64> {
 
 /// A time of RFC 3339 in microseconds since 1970: `2026-01-31T08:15:00.000042Z`, `2026-01-31 09:15:00+01:00`.
 ///
-/// `None` for what is no such time, and for one before 1970. What is finer than a microsecond is cut off; a leap second is
+/// `None` for what is no such time, and for one before 1970 or behind 9999 in UTC. What is finer than a microsecond is cut off; a leap second is
 /// the first of the next minute.
 #[must_use]
 pub fn parse_rfc3339(text: &str) -> Option<u64> {
@@ -69,7 +69,8 @@ pub fn parse_rfc3339(text: &str) -> Option<u64> {
         return None;
     }
     let seconds = days(year, month, day)? * DAY + hour * 3600 + minute * 60 + second;
-    Some(seconds.checked_add_signed(-offset)? * 1_000_000 + fraction)
+    let time = seconds.checked_add_signed(-offset)? * 1_000_000 + fraction;
+    (time <= LAST).then_some(time)
 }
 
 /// The time of day, and what its zone is ahead of UTC in seconds.
@@ -170,6 +171,8 @@ mod tests {
             "1969-12-31T23:59:59Z",
             "1970-01-01T00:00:00+00:01",
             "10000-01-01T00:00:00Z",
+            "9999-12-31T23:59:59-00:01",
+            "9999-12-31T23:59:60Z",
             "2026-01-31T08:15:00Z ",
             "2026\u{2d7}01-31T08:15:00Z",
         ] {

@@ -27,7 +27,8 @@ impl Usage {
     pub fn add(&mut self, entry: &Entry) {
         self.records += 1;
         if let Some(seq) = entry.seq {
-            self.missing += self.next.map_or(0, |next| seq.saturating_sub(next));
+            let missing = self.next.map_or(0, |next| seq.saturating_sub(next));
+            self.missing = self.missing.saturating_add(missing);
             self.next = seq.checked_add(1);
         }
         let Some(time) = entry.time.map(|time| time / 1_000_000) else { return };
@@ -145,6 +146,11 @@ mod tests {
             usage.add(&entry(seq, 100, "sync", ""));
         }
         assert_eq!(usage.missing(), 9);
+        // Numbers that no daemon has written.
+        for seq in [u64::MAX, 1, u64::MAX] {
+            usage.add(&entry(seq, 100, "sync", ""));
+        }
+        assert_eq!(usage.missing(), u64::MAX);
         assert_eq!(Usage::default().since(), None);
     }
 }
