@@ -88,10 +88,38 @@ fn reword(message: &str) -> String {
             "the section [{key}] is missing; it is the one section that every configuration needs"
         );
     }
+    if message.starts_with("missing escaped value") {
+        return "in \"...\" a backslash begins an escape; write \\\\ for one, or put the text in '...'"
+            .to_string();
+    }
     match message {
         "duplicate key" => "this key is already set above; keep one of the two".to_string(),
-        other => other.replace('`', "\"").replace("a sequence", "a list").replace(": sequence", ": list"),
+        other => wrong_type(other).unwrap_or_else(|| other.replace('`', "\"")),
     }
+}
+
+/// `expected a text in quotes; found true`, of serde's words for it.
+fn wrong_type(message: &str) -> Option<String> {
+    let (found, expected) = message.strip_prefix("invalid type: ")?.split_once(", expected ")?;
+    let expected = match expected {
+        "a string" => "a text in quotes",
+        "a boolean" => "true or false, without quotes",
+        "a sequence" => "a list in [ ]",
+        "a map" => "a section",
+        other if other.starts_with("struct ") => "a section",
+        other => other,
+    };
+    let found = match found.split_once('`').and_then(|(kind, value)| Some((kind, value.strip_suffix('`')?))) {
+        Some(("boolean ", value)) => value.to_string(),
+        Some(("integer " | "floating point ", value)) => format!("the number {value}"),
+        _ => match (found, found.strip_prefix("string ")) {
+            ("sequence", _) => "a list".to_string(),
+            ("map", _) => "a section".to_string(),
+            (_, Some(text)) => format!("the text {text}"),
+            (other, None) => other.replace('`', "\""),
+        },
+    };
+    Some(format!("expected {expected}; found {found}"))
 }
 
 fn quoted(text: &str) -> Vec<&str> {
@@ -104,7 +132,10 @@ pub(super) fn unknown(what: &str, given: &str, known: &[&str]) -> String {
         .iter()
         .map(|word| (distance(given, word), *word))
         .min()
-        .filter(|(distance, word)| *distance <= 2.max(word.len() / 3));
+        // Half of a short word is another word: "all" is not "any".
+        .filter(|(distance, word)| {
+            *distance <= 2.max(word.len() / 3) && distance * 2 <= word.len().max(given.len())
+        });
     let hint = nearest
         .map_or_else(|| format!("expected {}", list(known)), |(_, word)| format!("did you mean \"{word}\"?"));
     format!("unknown {what} \"{}\"; {hint}", given.escape_default())
@@ -140,7 +171,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Source, distance, unknown};
+    use super::{Source, distance, reword, unknown};
 
     #[test]
     fn a_place_counts_lines_and_characters_from_one() {
@@ -160,5 +191,32 @@ mod tests {
             unknown("key", "zzzzzzz", &["kind", "file"]),
             "unknown key \"zzzzzzz\"; expected \"kind\" or \"file\""
         );
+        assert_eq!(
+            unknown("word", "all", &["any", "every"]),
+            "unknown word \"all\"; expected \"any\" or \"every\""
+        );
+        assert_eq!(
+            unknown("word", "rw", &["no", "read"]),
+            "unknown word \"rw\"; expected \"no\" or \"read\""
+        );
+        assert_eq!(unknown("word", "none", &["no", "any"]), "unknown word \"none\"; did you mean \"no\"?");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_told_in_the_words_of_the_file() {
+        for (said, told) in [
+            ("boolean `true`, expected a string", "expected a text in quotes; found true"),
+            ("integer `5`, expected a string", "expected a text in quotes; found the number 5"),
+            ("string \"a`b\", expected a sequence", "expected a list in [ ]; found the text \"a`b\""),
+            (
+                "string \"yes\", expected a boolean",
+                "expected true or false, without quotes; found the text \"yes\"",
+            ),
+            ("map, expected a sequence", "expected a list in [ ]; found a section"),
+            ("sequence, expected struct Directory", "expected a section; found a list"),
+        ] {
+            assert_eq!(reword(&std::format!("invalid type: {said}")), told);
+        }
+        assert!(reword("missing escaped value, expected `b`").ends_with("put the text in '...'"));
     }
 }
