@@ -46,12 +46,20 @@ pub enum ConfigFileError {
     Authority(PathBuf, usize, String),
 }
 
+impl ConfigFileError {
+    /// Nobody has written the configuration yet.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::File(path, SnapshotError::Missing) if path == Path::new(paths::CONFIG))
+    }
+}
+
 impl fmt::Display for ConfigFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path, SnapshotError::Missing) if path == Path::new(paths::CONFIG) => write!(
+            Self::File(path, SnapshotError::Missing) if self.is_missing() => write!(
                 f,
-                "{}: there is no such file; copy the commented example from /usr/share/doc/svcauth/examples/svcauth.toml",
+                "{}: there is no such file; run: svcauth setup (or copy the commented example, /usr/share/doc/svcauth/examples/svcauth.toml)",
                 path.display()
             ),
             Self::File(path, SnapshotError::Missing) => {

@@ -104,8 +104,10 @@ fn planned_switch(notes: &mut Vec<String>) -> Result<Option<Change>, Trouble> {
 
 /// Whether there is something that managed accounts could be let in by.
 fn is_ready() -> Result<(), Trouble> {
-    Loaded::read()
-        .map_err(|error| Trouble::new(format!("{error}. `svcauth setup` writes a configuration")))?;
+    Loaded::read().map_err(|error| {
+        let next = if error.is_missing() { "" } else { "; correct it and run: svcauthd --check" };
+        Trouble::new(format!("{error}{next}"))
+    })?;
     let access =
         open_access().map_err(|error| Trouble::new(format!("{}: {error}", paths::ACCESS_SNAPSHOT)))?;
     let accounts =

@@ -10,8 +10,10 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt::PeerCredentials,
 };
 use svcauth_host::paths;
+use svcauth_host::snapshot_file::SnapshotError;
 
 use super::output::Failure;
+use crate::config_file::{ConfigFileError, Loaded};
 use crate::control::{Counts, Reply, Request};
 use crate::frame;
 
@@ -21,6 +23,21 @@ pub(crate) const NOT_RUNNING: &str =
 
 /// How long a daemon may take to take a connection, where nobody waits for an answer.
 const QUEUE: Duration = Duration::from_secs(5);
+
+/// Where nobody has written a configuration.
+pub(crate) const NOT_SET_UP: &str = "svcauth is not set up on this host; run: svcauth setup";
+
+/// The same where it is clear why: nobody has written a configuration, without which systemd starts nothing and says nothing, or
+/// it has a fault. Who may not read it is told nothing about it.
+pub(crate) fn why_not_running() -> Option<String> {
+    match Loaded::read() {
+        Err(error) if error.is_missing() => Some(NOT_SET_UP.to_owned()),
+        Err(ConfigFileError::File(_, SnapshotError::Refused(_))) | Ok(_) => None,
+        Err(error) => {
+            Some(format!("svcauthd is not running: {error}; correct it and run: systemctl restart svcauthd"))
+        }
+    }
+}
 
 /// Why the daemon did not answer.
 pub(crate) enum NoAnswer {
@@ -42,7 +59,7 @@ impl From<io::Error> for NoAnswer {
 impl From<NoAnswer> for Failure {
     fn from(why: NoAnswer) -> Self {
         match why {
-            NoAnswer::NotRunning => Self::new(NOT_RUNNING),
+            NoAnswer::NotRunning => Self::new(why_not_running().unwrap_or_else(|| NOT_RUNNING.to_owned())),
             NoAnswer::Failed(error) => {
                 Self::new(format!("svcauthd does not answer on {}: {error}", paths::SOCKET))
             }

@@ -175,9 +175,9 @@ struct ExplainArgs {
     #[arg(long, default_value = "sshd")]
     service: String,
     /// Source address to ask about; without it every `from` of a rule is taken as met
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     from: Option<std::net::IpAddr>,
-    /// Ask about this command line: what admits it and what would run, or what is in the way
+    /// Ask about this command line, in quotes: what admits it and what would run, or what is in the way
     #[arg(long, value_name = "LINE")]
     command: Option<String>,
     #[command(flatten)]
@@ -195,6 +195,8 @@ struct RolesArgs {
 #[derive(Debug, Subcommand)]
 enum RolesCommand {
     /// Take the group that has the name of a role now for the role
+    ///
+    /// Recorded as the deed of an administrator. Needs root. Exit status: 0 done; 1 not done, with the reason.
     Approve {
         /// The role as the access rule writes it
         role: String,
@@ -213,6 +215,17 @@ struct SshKeysArgs {
     key: String,
     #[command(flatten)]
     json: Json,
+}
+
+/// A number of days, as options take it.
+fn days(text: &str) -> Result<u64, String> {
+    let days = text.parse::<u64>().ok().filter(|days| (1..=36_500).contains(days));
+    days.ok_or_else(|| "a number of days from 1 to 36500 is needed, without a unit".to_owned())
+}
+
+fn address(text: &str) -> Result<std::net::IpAddr, String> {
+    text.parse()
+        .map_err(|_| "one address is needed, such as 10.1.2.3; a name or a network is none".to_owned())
 }
 
 /// The commands and options, for completions and for the manual page.
@@ -260,3 +273,20 @@ pub fn run() -> ExitCode {
 }
 
 type Done = Result<ExitCode, Failure>;
+
+#[cfg(test)]
+mod tests {
+    use super::{address, days};
+
+    #[test]
+    fn a_number_of_days_and_an_address_are_told_from_what_looks_like_one() {
+        assert_eq!((days("1"), days("36500")), (Ok(1), Ok(36_500)));
+        for odd in ["0", "36501", "2w", "7d", "", "-1", "1.5"] {
+            assert!(days(odd).is_err_and(|why| why.contains("from 1 to 36500")), "{odd}");
+        }
+        assert!(address("10.1.2.3").is_ok() && address("2001:db8::1").is_ok());
+        for odd in ["10.0.0.0/8", "web1", "", "fe80::1%eth0"] {
+            assert!(address(odd).is_err_and(|why| why.contains("such as 10.1.2.3")), "{odd}");
+        }
+    }
+}

@@ -59,7 +59,7 @@ pub(super) struct AccessArgs {
 #[derive(Debug, Args)]
 pub(super) struct KeysArgs {
     /// Days after which a key of the directory counts as unused
-    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=36_500))]
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = super::days)]
     unused: u64,
     #[command(flatten)]
     to: To,

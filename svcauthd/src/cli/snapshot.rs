@@ -5,7 +5,9 @@ use svcauth_core::snapshot::access::AccessSnapshot;
 use svcauth_host::paths;
 use svcauth_host::snapshot_file::{SnapshotError, SnapshotFile, open_access};
 
+use super::client::NOT_SET_UP;
 use super::output::Failure;
+use crate::config_file::Loaded;
 
 /// Opens `access.snap`. Who may not read it hears so with another exit status than a denial has.
 pub(super) fn open() -> Result<AccessSnapshot<SnapshotFile>, Failure> {
@@ -15,6 +17,9 @@ pub(super) fn open() -> Result<AccessSnapshot<SnapshotFile>, Failure> {
             paths::USER,
             paths::ACCESS_SNAPSHOT
         )),
+        SnapshotError::Missing if Loaded::read().is_err_and(|why| why.is_missing()) => {
+            Failure::new(NOT_SET_UP)
+        }
         other => Failure::new(format!("{}: {other}", paths::ACCESS_SNAPSHOT)),
     })
 }

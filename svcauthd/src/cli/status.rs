@@ -10,7 +10,7 @@ use svcauth_host::confirmed;
 use svcauth_host::paths;
 use svcauth_host::snapshot_file::{SnapshotError, open_access, open_accounts};
 
-use super::client::{NOT_RUNNING, NoAnswer, ask};
+use super::client::{NOT_RUNNING, NoAnswer, ask, why_not_running};
 use super::output::{Failure, duration, json, line};
 use super::{Done, Json};
 use crate::activation::journal::{FOLDER, pending_in};
@@ -90,7 +90,7 @@ fn without_daemon() -> Status {
             groups: header.groups,
             people: header.people,
         }),
-        last_error: Some(format!("{NOT_RUNNING}{why}")),
+        last_error: Some(why_not_running().unwrap_or_else(|| format!("{NOT_RUNNING}{why}"))),
         next_refresh_seconds: None,
         audit_error: None,
     }

@@ -41,7 +41,19 @@ fn before_anything_is_published_there_is_nothing_to_switch_on(world: &mut World)
     refused(&["access.snap", "is svcauthd running"])?;
     let config = fs::read("/etc/svcauth/svcauth.toml")?;
     world.write("/etc/svcauth/svcauth.toml", 0o644, "[directory]\nkind = \"sundial\"\n")?;
-    refused(&["/etc/svcauth/svcauth.toml: line 2", "svcauth setup"])?;
+    refused(&["/etc/svcauth/svcauth.toml: line 2", "svcauthd --check"])?;
+    let status = svcauth(&["status"])?.expect_code(3)?;
+    require_contains(
+        "what keeps the daemon from starting",
+        &status.stdout,
+        "/etc/svcauth/svcauth.toml: line 2",
+    )?;
+    fs::remove_file("/etc/svcauth/svcauth.toml")?;
+    refused(&["/etc/svcauth/svcauth.toml: there is no such file", "run: svcauth setup"])?;
+    for word in ["status", "accounts", "sync", "doctor"] {
+        let said = svcauth(&[word])?;
+        require_contains(word, &format!("{}{}", said.stdout, said.stderr), "run: svcauth setup")?;
+    }
     world.write("/etc/svcauth/svcauth.toml", 0o644, config)?;
     let _daemon = Daemon::start(world)?;
     let _sshd = Sshd::start(world, &[])?;

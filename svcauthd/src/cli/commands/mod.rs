@@ -30,7 +30,7 @@ pub(super) struct ProposeArgs {
     /// Name of the account
     account: String,
     /// Only what was done in the last so many days
-    #[arg(long, value_name = "DAYS", value_parser = days())]
+    #[arg(long, value_name = "DAYS", value_parser = super::days)]
     days: Option<u64>,
     /// Only for the rule at this line of svcauth.toml
     #[arg(long, value_name = "LINE")]
@@ -48,7 +48,7 @@ pub(super) struct ReplayArgs {
     /// The whole configuration as it would be installed
     file: PathBuf,
     /// Only what was done in the last so many days
-    #[arg(long, value_name = "DAYS", value_parser = days())]
+    #[arg(long, value_name = "DAYS", value_parser = super::days)]
     days: Option<u64>,
     /// Only with this account
     #[arg(long, value_name = "ACCOUNT")]
@@ -56,10 +56,6 @@ pub(super) struct ReplayArgs {
     /// Print JSON for scripts
     #[arg(long)]
     json: bool,
-}
-
-fn days() -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(1..=36_500)
 }
 
 pub(super) fn run(commands: &Commands) -> Done {

@@ -199,7 +199,8 @@ fn show(
     }
     let left: usize = proposals.iter().map(|(_, proposal)| proposal.left_out.len()).sum();
     if left > 0 {
-        note(&format!("{left} command lines are left out; the comments at the end of the rules say why"));
+        let lines = if left == 1 { "line is" } else { "lines are" };
+        note(&format!("{left} command {lines} left out; the comments at the end of the rules say why"));
     }
     Ok(())
 }

@@ -1,14 +1,16 @@
 //! `svcauth commands replay`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
 use svcauth_core::audit::escape::text_of;
 use svcauth_core::audit::{VALUE_MAX, capped, rfc3339};
 use svcauth_core::command::{CommandRule, Limits, Ruling, Wish, admit};
-use svcauth_core::config::Config;
+use svcauth_core::config::{Config, ConfigError};
 use svcauth_core::policy::AccessRule;
+use svcauth_host::paths;
 
 use super::ReplayArgs;
 use super::past::{Records, read};
@@ -55,7 +57,7 @@ type Verdict = Option<(&'static str, String)>;
 
 pub(super) fn run(args: &ReplayArgs) -> Done {
     let text = read(&args.file)?;
-    let config = Config::parse(&text).map_err(|error| Failure::usage(error.with_path(&args.file)))?;
+    let config = Config::parse(&text).map_err(|error| fault(error, &text, &args.file))?;
     let mut records = Records::open(args.days)?;
     let (policy, unknown_roles) = with_rules(&records.policy, &config);
     let hosts = records.hosts.clone();
@@ -83,6 +85,19 @@ pub(super) fn run(args: &ReplayArgs) -> Done {
         show(&outcome)?;
     }
     Ok(ExitCode::from(u8::from(outcome.refused + outcome.not_judged > 0)))
+}
+
+/// A fault of the file; rules alone, as they are proposed, are no configuration.
+fn fault(error: ConfigError, text: &str, path: &Path) -> Failure {
+    let is_rules_alone = text.contains("[[access]]") && !text.contains("[directory]");
+    let error = error.with_path(path);
+    if !is_rules_alone {
+        return Failure::usage(error);
+    }
+    let whole = paths::CONFIG;
+    Failure::usage(format!(
+        "{error}; a whole configuration is read: put the rules into a copy of {whole}, in place of the old ones"
+    ))
 }
 
 #[derive(Default)]
@@ -240,6 +255,22 @@ mod tests {
         let first = replay.verdict(&standing, asked);
         assert_eq!(first, replay.verdict(&standing, asked), "the second time from memory");
         first.map(|(reason, _)| reason)
+    }
+
+    #[test]
+    fn rules_alone_are_told_to_be_no_configuration_and_a_fault_of_one_is_told_as_it_is() {
+        let said = |text: &str| {
+            let error = Config::parse(text).unwrap_err();
+            format!("{:?}", super::fault(error, text, std::path::Path::new("/root/rule.toml")))
+        };
+        let alone = said(HEAD);
+        assert!(
+            alone.contains("/root/rule.toml: line 1")
+                && alone.contains("into a copy of /etc/svcauth/svcauth.toml"),
+            "{alone}"
+        );
+        let whole = said(&format!("[directory]\nkind = \"ldif\"\n{HEAD}shel = 1\n"));
+        assert!(whole.contains("did you mean") && !whole.contains("into a copy"), "{whole}");
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::unistd::geteuid;
+use svcauth_core::audit::AlarmKind;
 use svcauth_core::audit::escape::for_terminal;
+use svcauth_core::policy::Reason;
 use svcauth_host::paths;
 
 use super::filter::Filter;
@@ -25,6 +27,11 @@ pub(super) fn run(args: &ReadArgs) -> Done {
     if args.files.is_empty() && !geteuid().is_root() {
         return Err(Failure::new("only root may read the audit trail; run: sudo svcauth log"));
     }
+    args.reason.iter().filter(|reason| !is_reason(reason)).for_each(|reason| {
+        note(&format!(
+            "no record has the reason {reason}: there is no such word (svcauth-audit(5) lists them)"
+        ));
+    });
     let current = args.files.last().map_or(Path::new(paths::AUDIT_FILE), PathBuf::as_path);
     let trail = if args.files.is_empty() { Trail::open() } else { Trail::of_files(&args.files) };
     let trail = trail.map_err(Failure::new)?;
@@ -41,6 +48,12 @@ pub(super) fn run(args: &ReadArgs) -> Done {
     }
     reading.end(&trail)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A word that this version writes. Files of another one may have others.
+fn is_reason(word: &str) -> bool {
+    let of_policy = Reason::ALL.iter().any(|reason| reason.code() == word);
+    of_policy || AlarmKind::ALL.iter().any(|kind| kind.as_str() == word)
 }
 
 /// What is being shown.
@@ -127,6 +140,9 @@ impl Reading {
     /// What whoever reads the list must know to believe it.
     fn end(&mut self, trail: &Trail) -> Result<(), Failure> {
         self.screen.flush()?;
+        if self.screen.is_bare() && !trail.files().is_empty() {
+            note("no record of the trail is one that was asked for");
+        }
         if let Some((count, first)) = &self.unread {
             note(&format!(
                 "{count} lines are no records and were not searched, the first is {first}; run: svcauth log verify"

@@ -93,6 +93,11 @@ impl Screen {
         self.out.flush()
     }
 
+    /// Whether somebody who looks at a terminal has been shown nothing at all.
+    pub(super) fn is_bare(&self) -> bool {
+        self.style == Style::Table && !self.has_head
+    }
+
     fn row(&mut self, cells: Cells) -> io::Result<()> {
         if !self.has_head {
             self.has_head = true;

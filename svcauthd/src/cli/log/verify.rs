@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use nix::unistd::geteuid;
 use svcauth_core::audit::chain::{Anchor, Head};
 use svcauth_host::paths;
 use svcauth_host::snapshot_file::{SnapshotError, read_trusted};
@@ -31,6 +32,9 @@ pub(super) struct VerifyArgs {
 }
 
 pub(super) fn run(args: &VerifyArgs) -> Done {
+    if args.files.is_empty() && !geteuid().is_root() {
+        return Err(Failure::new("only root may read the audit trail; run: sudo svcauth log verify"));
+    }
     let unread = |error: std::io::Error| Failure::new(error);
     let (head, trail) = if args.files.is_empty() {
         // The head first: what is written meanwhile comes behind it.
