@@ -139,6 +139,7 @@ fn explanation(
             shown.learning = learning.is_some();
             shown.reason = learning.as_ref().map(|refusal| refusal.reason.code());
             shown.detail = learning.map(|refusal| refusal.detail);
+            shown.detail = shown.detail.or_else(|| shown.runs.as_ref().and_then(not_here));
             if shown.detail.is_none() && !is_limited(&args.service) {
                 let who = &args.service;
                 shown.detail =
@@ -147,6 +148,15 @@ fn explanation(
         }
     }
     shown
+}
+
+/// What is allowed, and fails because this host has no such program or path.
+fn not_here(runs: &Runs) -> Option<String> {
+    let is_gone = |path: &&String| {
+        std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    };
+    let gone = runs.program.iter().chain(&runs.paths).find(is_gone)?;
+    Some(format!("{gone} is not on this host, and the command fails (exit status 127)"))
 }
 
 /// Whether a service starts what it starts with the shell of the account.
@@ -261,6 +271,23 @@ mod tests {
         let Found::Runs { plan, .. } = found(files, "git-upload-pack '/srv/git/a.git'") else { panic!() };
         let said = runs_sentence(&Runs::of(plan));
         assert!(said.ends_with("; it may read below /srv/git alone"), "{said}");
+    }
+
+    #[test]
+    fn what_is_allowed_and_not_on_this_host_is_said() {
+        let gone = |program: &str, path: &str| {
+            let runs = Runs {
+                by: "program",
+                program: Some(program.to_owned()),
+                arguments: Vec::new(),
+                access: Some("read"),
+                paths: vec![path.to_owned()],
+            };
+            super::not_here(&runs).map(|said| said.split(' ').next().unwrap_or_default().to_owned())
+        };
+        assert_eq!(gone("/bin/sh", "/"), None);
+        assert_eq!(gone("/bin/shh", "/").as_deref(), Some("/bin/shh"));
+        assert_eq!(gone("/bin/sh", "/nowhere").as_deref(), Some("/nowhere"));
     }
 
     #[test]

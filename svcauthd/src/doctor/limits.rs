@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use svcauth_core::command::{CommandRule, Files, Limits, SHELL_PATH};
+use svcauth_core::command::{CommandRule, Files, Limits, SHELL_PATH, WordPattern};
 use svcauth_core::config::WrittenRule;
 use svcauth_core::policy::Family;
 use svcauth_host::host_names::host_names;
@@ -28,6 +28,7 @@ pub(super) fn examine(host: &Host, site: &Site) -> Vec<Finding> {
     for (rule, limits) in limiting {
         found.extend(kernel(can_confine, rule, limits));
         found.extend(other_ways(rule));
+        found.extend(missing(host, rule, limits));
     }
     found
 }
@@ -92,6 +93,41 @@ fn kernel(can_confine: bool, rule: &WrittenRule, limits: &Limits) -> Option<Find
     let fix = "boot a kernel with Landlock (lsm=landlock,... on its command line where it was left out; a container needs \
                landlock_create_ruleset(2)), or allow paths = [\"/\"]";
     Some(in_rule(&lint::LIMITS_NO_LANDLOCK, rule, what, fix.to_owned()))
+}
+
+/// Programs and paths that are not here. A configuration may be for other hosts, too.
+fn missing(host: &Host, rule: &WrittenRule, limits: &Limits) -> Option<Finding> {
+    let is_gone = |path: &&str| {
+        let at = host.path(Path::new(path)).symlink_metadata();
+        at.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    };
+    let gone: Vec<&str> = limits.commands.iter().flat_map(named).filter(is_gone).collect();
+    let first = gone.first()?;
+    let what = format!(
+        "not on this host: {}; what needs it is allowed, and fails (exit status 127)",
+        gone.join(", ")
+    );
+    let fix = if first.contains(' ') {
+        "write each word of a command as a text of its own: [\"/usr/bin/systemctl\", \"status\"]"
+    } else {
+        "correct the path, or leave it where the rule is for other hosts"
+    };
+    Some(in_rule(&lint::COMMAND_MISSING, rule, what, fix.to_owned()))
+}
+
+/// The paths that a command needs: its program, or those that it is confined to.
+fn named(rule: &CommandRule) -> Vec<&str> {
+    match rule {
+        CommandRule::Words(words) => match words.first() {
+            Some(WordPattern::Exact(program)) => vec![program],
+            _ => Vec::new(),
+        },
+        CommandRule::Rsync(files)
+        | CommandRule::Scp(files)
+        | CommandRule::Sftp(files)
+        | CommandRule::Git(files) => files.paths.iter().map(String::as_str).collect(),
+        CommandRule::Any => Vec::new(),
+    }
 }
 
 /// Services of PAM that start something else than the login shell.

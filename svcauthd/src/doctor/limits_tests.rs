@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use svcauth_core::config::{Config, WrittenRule};
 
-use super::{Host, kernel, listed, other_ways, shell};
+use super::{Host, kernel, listed, missing, other_ways, shell};
 
 struct Folder(PathBuf);
 
@@ -84,6 +84,27 @@ fn paths_need_a_kernel_that_can_confine_to_them() {
     };
     assert_eq!(code(true, &some), None);
     assert_eq!((code(false, &some), code(false, &all)), (Some("limits_no_landlock"), None));
+}
+
+#[test]
+fn programs_and_paths_that_are_not_here_are_named_once_for_each_rule() {
+    let folder = Folder::new("missing");
+    folder.put("/bin/ls", 0o755, b"");
+    folder.put("/srv/here/x", 0o644, b"");
+    let of = |commands: &str| {
+        let rule = rule(&format!("commands = [{commands}]"));
+        missing(&folder.host(), &rule, rule.limits.as_ref().unwrap())
+    };
+    let files = |path: &str| format!("{{ kind = \"rsync\", access = \"read\", paths = [\"{path}\"] }}");
+    assert_eq!(
+        of(&format!("[\"/bin/ls\"], {}, {}, {{ kind = \"any\" }}", files("/srv/here"), files("/"))),
+        None
+    );
+    let found = of(&format!("[\"/bin/sl\"], {}", files("/srv/there"))).unwrap();
+    assert_eq!((found.code, found.place.unwrap().1), ("command_missing", Some(6)));
+    assert!(found.what.starts_with("not on this host: /bin/sl, /srv/there;"), "{}", found.what);
+    let found = of("[\"/bin/ls -l /srv\"]").unwrap();
+    assert!(found.fix.starts_with("write each word of a command as a text of its own"), "{}", found.fix);
 }
 
 #[test]

@@ -46,6 +46,9 @@ lints! {
 
     CONFIG_INVALID = Fault "config_invalid";
     COMMAND_OPEN = Warning "command_open";
+    COMMAND_MISSING = Note "command_missing";
+    RULE_UNMANAGED = Warning "rule_unmanaged";
+    RULE_UNKNOWN_ACCOUNT = Note "rule_unknown_account";
 
     PAM_SERVICE_UNPROTECTED = Fault "pam_service_unprotected";
     PAM_OTHER_SERVICE_UNPROTECTED = Warning "pam_other_service_unprotected";

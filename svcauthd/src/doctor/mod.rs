@@ -13,6 +13,7 @@ mod nss;
 mod pam;
 mod proc_mount;
 pub mod prove;
+mod rules;
 mod running;
 mod settings;
 mod site;
@@ -25,6 +26,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
+
+use crate::config_file::ConfigFileError;
 
 pub use host::Host;
 pub use lint::{ALL, Lint};
@@ -92,12 +95,16 @@ fn examine_host(host: &Arc<Host>, site: &Arc<Site>) -> Vec<Finding> {
         found.extend(nss::unknown_local_accounts(host, site));
         found.extend(state::examine(host, site));
         found.extend(running::examine(host, site));
+        found.extend(rules::examine(host, site));
         found.extend(limits::examine(host, site));
         found.extend(sshd::examine(host, site));
         found.extend(within(PATIENCE, host, site, IN_HOMES));
     } else {
         let what = "no service and no name service asks svcauth: it decides nothing on this host".to_owned();
-        found.push(lint::NOT_ENABLED.found(None, what, "run: svcauth enable".to_owned()));
+        let is_set_up = !site.fault.as_ref().is_some_and(ConfigFileError::is_missing);
+        let fix =
+            if is_set_up { "run: svcauth enable" } else { "run: svcauth setup, and then: svcauth enable" };
+        found.push(lint::NOT_ENABLED.found(None, what, fix.to_owned()));
     }
     found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     found

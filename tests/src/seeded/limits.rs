@@ -37,6 +37,14 @@ pub(super) const LIMITS: &[Fault] = &[
          printf 'Match User robot\\nForceCommand /usr/bin/svcauth-shell --forced\\n' >/etc/ssh/sshd_config.d/00-seed.conf",
     ),
     row("limits_other_way", CONFIG, &[CONFIG], "limit"),
+    row("rule_unmanaged", CONFIG, &[CONFIG], "rule_about nobody"),
+    row("rule_unknown_account", CONFIG, &[CONFIG], "rule_about deploier"),
+    row(
+        "command_missing",
+        CONFIG,
+        &[CONFIG],
+        "limit; echo 'commands = [[\"/usr/bin/nothing\"]]' >>/etc/svcauth/svcauth.toml",
+    ),
     row("shell_missing", SHELL, &[CONFIG, SHELL], "limit; rm /usr/bin/svcauth-shell"),
     row("shell_broken", SHELL, &[CONFIG, SHELL], "limit; chmod 750 /usr/bin/svcauth-shell"),
     // Linked as any other program.
@@ -57,6 +65,7 @@ pub(super) const LIMITS: &[Fault] = &[
 
 /// What the seeds call.
 pub(super) const FUNCTIONS: &str = r#"
+rule_about() { printf '\n[[access]]\naccounts = ["%s"]\nroles = ["application"]\n' "$1" >>/etc/svcauth/svcauth.toml; }
 limit() { echo 'shell = "deny"' >>/etc/svcauth/svcauth.toml; }
 local_account() {
     echo 'robot:x:1500:1500::/home/robot:/bin/sh' >>/etc/passwd
