@@ -39,6 +39,10 @@ pub fn write(heading: Heading<'_>, proposal: &Proposal) -> String {
         None => line(&mut out, "shell = \"deny\""),
         Some(seen) => {
             line(&mut out, &format!("# shells were opened {}", said(seen)));
+            line(
+                &mut out,
+                "# REVIEW: a shell runs anything, and the commands below limit nobody who has one: \"deny\" if it is not needed",
+            );
             line(&mut out, "shell = \"allow\"");
         }
     }
