@@ -301,7 +301,8 @@ mod tests {
 
     #[test]
     fn sessions_that_are_not_overdue_are_left_alone() {
-        let mut leader = Leader::start("sleep 60 & wait");
+        // It goes on when its child is killed a moment before it.
+        let mut leader = Leader::start("sleep 60 & wait; sleep 60");
         let id = leader.0.id();
         kill(&BTreeSet::from(["another".to_owned()]), &Group(id));
         std::thread::sleep(std::time::Duration::from_millis(50));
