@@ -29,6 +29,7 @@ fn main() -> io::Result<()> {
     messages(&corpus)?;
     servers(&corpus)?;
     chain(&corpus)?;
+    trail(&corpus)?;
     commands(&corpus, &tree.join("svcauth_core/tests/commands"))?;
     audit(&corpus)
 }
@@ -324,6 +325,28 @@ fn chain(corpus: &Corpus) -> io::Result<()> {
         "chain",
         "pieces",
         b"\x03\x01a\x02bc\x04\",\"h\x00\x05x\x1b[2J\x02\x00\x01\x00\x00\x40\x09\x00\x00\x00",
+    )
+}
+
+/// Where the first file ends, how much a follower has seen of the second, and what happens then; behind that both files.
+fn trail(corpus: &Corpus) -> io::Result<()> {
+    let (mut at, mut file) = (Anchor::default(), Vec::new());
+    let login: &[u8] = br#"{"time":"2026-01-31T08:15:00.000042Z","event":"decision","decision":"allow","account":"deployer","uid":7001}"#;
+    let command: &[u8] = br#"{"event":"command","decision":"deny","reason":"not_in_role","origin":"carol","command":"ls \u001b"}"#;
+    at.begin(br#"{"event":"file_begin"}"#, &mut file);
+    at.seal(login, &mut file);
+    let cut = u16::try_from(file.len()).unwrap_or_default();
+    at.begin(br#"{"event":"file_begin"}"#, &mut file);
+    at.seal(command, &mut file);
+    let seed = |cut: u16, seen: u16, how: u8, text: &[u8]| {
+        [&cut.to_le_bytes()[..], &seen.to_le_bytes(), &[how], text].concat()
+    };
+    corpus.seed("trail", "grows", &seed(cut, 40, 0, &file))?;
+    corpus.seed("trail", "rotated", &seed(cut, 200, 1, &file))?;
+    corpus.seed(
+        "trail",
+        "garbage",
+        &seed(9, 3, 2, b"{}\n\n[1]\n\0\xff\n{\"event\":1}\n{\"event\":\"x\",\"event\":\"x\"}\nhalf"),
     )
 }
 

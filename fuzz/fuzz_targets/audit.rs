@@ -2,11 +2,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use svcauth_core::audit::{Event, LINE_MAX, Record, VALUE_MAX, Verdict, escape};
+use svcauth_core::audit::{LINE_MAX, Record, VALUE_MAX, escape};
 use svcauth_fuzz::pieces::Pieces;
+use svcauth_fuzz::records;
 
 fuzz_target!(|bytes: &[u8]| {
-    let record = record(&mut Pieces(bytes));
+    let record = records::record(&mut Pieces(bytes));
     let texts = texts(&record);
     line(&record, &texts);
     json(&record, &texts);
@@ -23,61 +24,6 @@ fuzz_target!(|bytes: &[u8]| {
             .all(|(_, text)| text.len() <= 16 + "...(+18446744073709551615 bytes)".len())
     );
 });
-
-fn record(from: &mut Pieces<'_>) -> Record {
-    let events = [
-        Event::Decision,
-        Event::SessionEnd,
-        Event::SessionRevoked,
-        Event::Command,
-        Event::KeyRefused,
-        Event::Alarm,
-        Event::Sync,
-        Event::Admin,
-    ];
-    let (event, present, long) = (events[usize::from(from.byte() & 7)], from.u32(), from.byte());
-    let bit = |bit: u32| present >> bit & 1 == 1;
-    let verdict = if bit(20) { Verdict::Allow } else { Verdict::Deny };
-    let mut text = |index: u32| {
-        // Long values are what pushes others out of a line.
-        let times = if long >> (index & 7) & 1 == 1 { 6 } else { 1 };
-        bit(index).then(|| from.text().repeat(times))
-    };
-    let mut record = Record {
-        event,
-        decision: bit(19).then_some(verdict),
-        reason: text(0),
-        account: text(1),
-        origin: text(2),
-        origin_kind: text(3),
-        evidence: text(4),
-        key_fingerprint: text(5),
-        cert_key_id: text(6),
-        cert_ca: text(7),
-        principal: text(8),
-        role: text(9),
-        service: text(10),
-        from: text(11),
-        tty: text(12),
-        session: text(13),
-        chain: text(14),
-        host: text(15),
-        command: text(16),
-        detail: text(17),
-        on_behalf_of: text(18),
-        first_evidence: text(29),
-        ..Record::default()
-    };
-    record.time = bit(21).then(|| from.u64());
-    record.uid = bit(22).then(|| from.u32());
-    record.cert_serial = bit(23).then(|| from.u64());
-    record.generation = bit(24).then(|| from.u64());
-    record.age_seconds = bit(25).then(|| from.u64());
-    record.pid = bit(26).then(|| from.u32());
-    record.exit_status = bit(27).then(|| from.u32().cast_signed());
-    record.duration_seconds = bit(28).then(|| from.u64());
-    record
-}
 
 /// The texts of a record by their keys in JSON.
 fn texts(record: &Record) -> Vec<(&'static str, &str)> {
@@ -102,6 +48,7 @@ fn texts(record: &Record) -> Vec<(&'static str, &str)> {
         ("detail", &record.detail),
         ("on_behalf_of", &record.on_behalf_of),
         ("first_evidence", &record.first_evidence),
+        ("mode", &record.mode),
     ];
     all.into_iter().filter_map(|(key, text)| Some((key, text.as_deref()?))).collect()
 }

@@ -4,6 +4,7 @@
 
 pub mod decisions;
 pub mod pieces;
+pub mod records;
 pub mod sample;
 pub mod seal;
 pub mod walk;
