@@ -139,6 +139,12 @@ proptest! {
     }
 }
 
+#[test]
+fn a_letter_that_hides_is_an_escape_in_every_line_of_the_file() {
+    let (limits, left) = keeps_the_law(&corpus(["sh a".as_bytes(), "sh \u{fe00}".as_bytes()]));
+    assert!(left.is_empty() && is_admitted(&limits, b"sh a"), "{left:?}");
+}
+
 const HARMLESS: [&str; 16] = [
     "/usr/local/bin/deploy web-1 v1.2.3",
     "/usr/local/bin/deploy web-2 v1.2.4",

@@ -109,7 +109,8 @@ fn comments(out: &mut String, indent: &str, one: &Proposed) {
     let example = capped_line(&one.example);
     line(out, &format!("{indent}# {}; as: {example}", said(&one.seen)));
     for remark in &one.remarks {
-        line(out, &format!("{indent}# REVIEW: {remark}"));
+        // It names words of the rule, which are words of a client.
+        line(out, &format!("{indent}# REVIEW: {}", for_terminal(remark)));
     }
 }
 
