@@ -262,7 +262,10 @@ fn without_audit_sessions_the_process_tree_says_the_same(world: &mut World) -> O
 fn a_session_that_has_ended_hands_nobody_on(world: &mut World) -> Outcome {
     let host = start(world)?;
     let next = "sudo -n -u jenkins id -un";
+    let mark = world.log().mark();
     require_eq("the step", host.ssh("alice", "deployer", &[next])?.expect_ok()?.text(), "jenkins")?;
+    // sshd closes the session after its client has gone.
+    world.log().wait_for(mark, "end", &[("account", "deployer"), ("origin", "alice")])?;
     let mark = world.log().mark();
     // The audit session of alice is over; the account's own processes outside of it are nobody.
     let outside = world.as_account("deployer", 7001, 7000, &["sudo", "-n", "-u", "jenkins", "id", "-un"]);
