@@ -246,10 +246,14 @@ fn count(output: &str) -> usize {
     output.lines().filter_map(passed).sum()
 }
 
-/// What `cargo test` and our own runner print, without the tests that passed.
+/// What `cargo test` and our own runner print, without what passed.
 fn without_passed(output: &str) -> String {
-    let passed = |line: &&str| line.starts_with("test ") && line.contains(" ... ok");
-    output.lines().filter(|line| !passed(line)).map(|line| format!("{line}\n")).collect()
+    let of_test = |line: &str| {
+        line.starts_with("test ") && [" ... ok", " ... ignored"].iter().any(|end| line.contains(end))
+    };
+    let of_program = |line: &str| line.starts_with("test result: ok.") || line.starts_with("running ");
+    let says = |line: &&str| !(line.is_empty() || of_test(line) || of_program(line));
+    output.lines().filter(says).map(|line| format!("{line}\n")).collect()
 }
 
 #[cfg(test)]
@@ -265,8 +269,8 @@ mod tests {
 
     #[test]
     fn what_passed_is_left_out_of_what_failed() {
-        let output =
-            "test a ... ok\ntest b ... ok (0.1s)\ntest c ... FAILED (0.1s)\n---- c ----\nnot ... ok\n";
+        let output = "running 3 tests\ntest a ... ok\ntest b ... ok (0.1s)\ntest d ... ignored, needs e\n\n\
+            test c ... FAILED (0.1s)\n---- c ----\nnot ... ok\ntest result: ok. 7 passed; 0 failed\n";
         assert_eq!(without_passed(output), "test c ... FAILED (0.1s)\n---- c ----\nnot ... ok\n");
     }
 
