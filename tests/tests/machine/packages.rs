@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use svcauth_tests::failure::{Context, Outcome, require, require_contains, require_eq};
+use svcauth_tests::failure::{Context, Failure, Outcome, require, require_contains};
 use svcauth_tests::machine::{Debian, Etc, Machine, NAMES, Version};
 use svcauth_tests::machine_cases;
 use svcauth_tests::sshd::CLIENT;
@@ -216,12 +216,17 @@ fn the_daemon_does_all_of_its_work_in_the_sandbox_of_its_unit(debian: &Debian) -
 
 /// That the sandbox is on: otherwise everything works, and means nothing.
 fn require_sandboxed(machine: &Machine) -> Outcome {
-    let facts = machine.tell("for pid in $(pgrep -x svcauthd); do grep -E '^(Uid|CapPrm|NoNewPrivs|Seccomp):' /proc/$pid/status | tr -s '\\t' ' ' | tr '\\n' ' '; echo; done")?;
+    let facts = "for pid in $(pgrep -x svcauthd); do grep -E '^(Uid|CapPrm|NoNewPrivs|Seccomp):' /proc/$pid/status | tr -s '\\t' ' ' | tr '\\n' ' '; echo; done";
     let user = machine.ask(&["id", "-u", "svcauth"])?;
     let monitor = "Uid: 0 0 0 0 CapPrm: 00000000000000e0 NoNewPrivs: 1 Seccomp: 2 ";
     let worker =
         format!("Uid: {user} {user} {user} {user} CapPrm: 0000000000000000 NoNewPrivs: 1 Seccomp: 2 ");
-    require_contains("the monitor and its worker", &facts, monitor)?;
-    require_contains("the monitor and its worker", &facts, &worker)?;
-    require_eq("how many they are", &facts.lines().count(), &2)
+    // The worker is root until it has begun.
+    let mut last = String::new();
+    let both =
+        machine.wait_until("the monitor and its worker in the sandbox", Duration::from_secs(20), |machine| {
+            last = machine.tell(facts).ok()?;
+            (last.contains(monitor) && last.contains(&worker) && last.lines().count() == 2).then_some(())
+        });
+    both.map_err(|why| Failure::new(format!("{why}:\n{last}")))
 }
