@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use serde_json::Value;
 
 use crate::failure::{Failure, Outcome};
-use crate::program::{Background, Program, wait_until};
+use crate::program::{Background, Program, as_pid, wait_until};
 use crate::site::{svcauth, svcauth_json};
 use crate::world::World;
 
@@ -68,10 +69,11 @@ impl Daemon {
         self.process.pid()
     }
 
-    /// Whether it has ended.
+    /// Whether it has ended, with all of its threads: /proc calls it a zombie when the first one is gone, while others may
+    /// still hold its files and locks.
     pub fn has_ended(&self) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
-        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
+        let how = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        !matches!(waitid(Id::Pid(as_pid(self.pid())), how), Ok(WaitStatus::StillAlive))
     }
 
     /// Sends it a signal.

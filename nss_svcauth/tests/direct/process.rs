@@ -105,6 +105,8 @@ crate::in_private_world! {
     // N-09
     fn a_child_forked_while_other_threads_look_up_can_look_up_too() {
         publish(&small(1));
+        // Loads the module: a child that is forked while another thread loads it would wait for that thread for ever.
+        assert_eq!(status(c"deployer"), SUCCESS);
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
             for _ in 0..8 {
