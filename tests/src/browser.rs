@@ -20,7 +20,7 @@ pub const PACKAGE: &[&str] = &["chromium"];
 pub const THEME: &str = "browser::";
 
 /// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Chromium speaks on 4 and listens on 3. It is root's in here, where its sandbox does not work, and the namespace it is in
 /// has no network.

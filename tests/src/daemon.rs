@@ -7,12 +7,17 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use serde_json::Value;
 
 use crate::failure::{Failure, Outcome};
-use crate::program::{Background, Program, as_pid, wait_until};
+use crate::program::{Background, Ended, Program, as_pid, wait_until};
 use crate::site::{svcauth, svcauth_json};
 use crate::world::World;
 
 /// How long a first answer may take on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Whether a sync has failed because the server did not answer in the time that it has.
+pub fn ran_out_of_time(sync: &Ended) -> bool {
+    !sync.ok() && sync.stderr.contains(" within ")
+}
 
 /// A running svcauthd, in the foreground as a service manager runs it.
 #[derive(Debug)]
@@ -51,9 +56,17 @@ impl Daemon {
         found.and_then(|inner| inner).map_err(|why| Failure::new(format!("{why}\nlast: {last}\n{output}")))
     }
 
-    /// Waits until what the directory says now is published.
+    /// Waits until what the directory says now is published. Where a server has a second or two to answer, a machine that
+    /// stands still for so long is asked again.
     pub fn sync(&self) -> Outcome {
-        svcauth(&["sync"])?.expect_ok().map(drop)
+        let mut ended = svcauth(&["sync"])?;
+        for _ in 0..4 {
+            if !ran_out_of_time(&ended) {
+                break;
+            }
+            ended = svcauth(&["sync"])?;
+        }
+        ended.expect_ok().map(drop)
     }
 
     /// Lets it read its configuration again and waits until it has.

@@ -55,7 +55,7 @@ impl Kdc {
         let daemon = Program::new("krb5kdc").args(&["-n", "-r", REALM, "-r", OTHER_REALM]);
         let process = daemon.env("KRB5_KDC_PROFILE", PROFILE).start(world.log_file("krb5kdc.out")?)?;
         let address = SocketAddr::from(([127, 0, 0, 1], 88));
-        wait_until("the KDC on port 88", Duration::from_secs(20), || TcpStream::connect(address).ok())?;
+        wait_until("the KDC on port 88", Duration::from_secs(120), || TcpStream::connect(address).ok())?;
         Ok(Self { _process: process })
     }
 
@@ -116,7 +116,6 @@ fn admin(realm: &str, query: &str) -> Outcome {
 }
 
 fn tool(name: &str, args: &[&str]) -> Outcome {
-    let tool =
-        Program::new(name).args(args).env("KRB5_KDC_PROFILE", PROFILE).patience(Duration::from_secs(60));
+    let tool = Program::new(name).args(args).env("KRB5_KDC_PROFILE", PROFILE);
     tool.run()?.expect_ok().doing(name).map(drop)
 }

@@ -2,14 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::failure::{Failure, Outcome, indent};
 use crate::program::wait_until;
 
-/// How long a line may take from a program through syslog into the file.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a line may take from a program through syslog into the file. It only tells a line that never comes from one
+/// of a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What our own lines are tagged with: see [`AuthLog::settle`].
+const SETTLED: &str = "settled-by-the-test";
+/// Where the log server of a world keeps its process id.
+const SERVER: &str = "/run/world/syslog.pid";
 
 /// The log file of a world.
 #[derive(Debug, Clone)]
@@ -55,21 +62,50 @@ impl AuthLog {
     /// The last `count` lines.
     pub fn tail(&self, count: usize) -> String {
         let text = self.text();
-        let lines: Vec<&str> = text.lines().collect();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.contains(SETTLED)).collect();
         lines.get(lines.len().saturating_sub(count)..).unwrap_or_default().join("\n")
     }
 
-    /// The number of bytes so far, to look only at what comes later.
+    /// The number of bytes so far, to look only at what comes later: what was sent to the log before is before it.
     pub fn mark(&self) -> usize {
+        self.settle();
         self.text().len()
     }
 
-    /// The whole lines after `mark`.
+    /// The whole lines after `mark`; what was sent to the log before the call is there.
     pub fn lines_since(&self, mark: usize) -> Vec<String> {
+        self.settle();
+        self.written_since(mark)
+    }
+
+    fn written_since(&self, mark: usize) -> Vec<String> {
         let text = self.text();
         let new = text.get(mark..).unwrap_or_default();
         let whole = new.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        whole.lines().map(str::to_owned).collect()
+        whole.lines().filter(|line| !line.contains(SETTLED)).map(str::to_owned).collect()
+    }
+
+    /// Waits until all that was sent to the log server so far is in the file. Its socket is a queue, so a line of our own,
+    /// sent now, comes behind. A server that is stopped or stands still writes nothing, and nobody waits for it.
+    fn settle(&self) {
+        static SENT: AtomicUsize = AtomicUsize::new(0);
+        let Ok(socket) = UnixDatagram::unbound() else { return };
+        let number = SENT.fetch_add(1, Ordering::Relaxed);
+        let line = format!("{SETTLED}[{}]: {number}.", std::process::id());
+        let mut is_sent = false;
+        let is_written = || {
+            if !server_runs() {
+                return Some(());
+            }
+            is_sent = is_sent || {
+                // It may be full: others send, too.
+                let _ = socket.set_nonblocking(true);
+                socket.send_to(format!("<135>{line}").as_bytes(), "/dev/log").is_ok()
+            };
+            (is_sent && self.text().contains(&line)).then_some(())
+        };
+        // A line that never comes is told by what waits for it.
+        let _ = wait_until("the log server", PATIENCE, is_written);
     }
 
     /// The records of svcauth after `mark`, in order.
@@ -80,14 +116,15 @@ impl AuthLog {
     /// Waits for a line after `mark` that holds every part.
     pub fn wait_for_line(&self, mark: usize, parts: &[&str]) -> Outcome<String> {
         let has = |line: &&String| parts.iter().all(|part| line.contains(part));
-        let find = || self.lines_since(mark).iter().find(has).cloned();
+        let find = || self.written_since(mark).iter().find(has).cloned();
         wait_until(&format!("a log line with {parts:?}"), PATIENCE, find)
             .map_err(|why| self.with_log(mark, &why))
     }
 
     /// Waits for a record after `mark` with this verb and these pairs.
     pub fn wait_for(&self, mark: usize, verb: &str, pairs: &[(&str, &str)]) -> Outcome<Record> {
-        let find = || self.records_since(mark).into_iter().find(|record| record.says(verb, pairs));
+        let lines = || self.written_since(mark).into_iter();
+        let find = || lines().filter_map(|line| parse(&line)).find(|record| record.says(verb, pairs));
         wait_until(&format!("a record {verb} {pairs:?}"), PATIENCE, find)
             .map_err(|why| self.with_log(mark, &why))
     }
@@ -95,6 +132,13 @@ impl AuthLog {
     fn with_log(&self, mark: usize, why: &Failure) -> Failure {
         Failure::new(format!("{why}; the log since then:\n{}", indent(&self.lines_since(mark).join("\n"))))
     }
+}
+
+/// Whether there is a log server of this world, and it does not stand still.
+fn server_runs() -> bool {
+    let Ok(pid) = fs::read_to_string(SERVER) else { return false };
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['T', 'Z', 'X']))
 }
 
 /// A line of a program whose tag begins with `svcauth` or is `pam_svcauth`.

@@ -2,10 +2,13 @@
 
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::failure::{Context, Outcome};
 
@@ -24,7 +27,8 @@ struct Shared {
     ends: AtomicBool,
     hangs: AtomicBool,
     accepted: AtomicUsize,
-    open: AtomicUsize,
+    /// Whom a connection is from, as long as it may be open.
+    clients: Mutex<Vec<TcpStream>>,
     most: AtomicUsize,
     streams: Mutex<Vec<TcpStream>>,
 }
@@ -76,25 +80,38 @@ impl Drop for Relay {
     }
 }
 
+fn is_open(client: &TcpStream) -> bool {
+    let mut asked = [PollFd::new(client.as_fd(), PollFlags::from_bits_retain(nix::libc::POLLRDHUP))];
+    let told = poll(&mut asked, PollTimeout::ZERO).unwrap_or(0);
+    told == 0
+}
+
 impl Shared {
     fn serve(self: &Arc<Self>, client: TcpStream, to: &str) {
         self.accepted.fetch_add(1, Ordering::Relaxed);
-        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
-        self.most.fetch_max(open, Ordering::Relaxed);
+        self.count(&client);
         let state = Arc::clone(self);
+        // Known before it is served: it ends with the relay, however soon that is.
+        let copy = client.try_clone();
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).extend(copy);
         let server = TcpStream::connect(to);
         std::thread::spawn(move || {
             if let Ok(server) = server {
                 let _ = state.both_ways(client, server);
             }
-            state.open.fetch_sub(1, Ordering::Relaxed);
         });
+    }
+
+    /// One that its client has closed is not open, whenever the threads that serve it come to see that.
+    fn count(&self, client: &TcpStream) {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.retain(is_open);
+        clients.extend(client.try_clone());
+        self.most.fetch_max(clients.len(), Ordering::Relaxed);
     }
 
     fn both_ways(self: &Arc<Self>, client: TcpStream, server: TcpStream) -> io::Result<()> {
         client.set_nonblocking(false)?;
-        let copies = [client.try_clone()?, server.try_clone()?];
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner).extend(copies);
         let (state, from, to) = (Arc::clone(self), client.try_clone()?, server.try_clone()?);
         let up = std::thread::spawn(move || state.one_way(from, to));
         self.one_way(server, client);

@@ -111,7 +111,7 @@ impl Samba {
         ldb("ldbadd", SAM)
             .args(&["-o", "batch_mode:1"])
             .input(ldif)
-            .patience(Duration::from_secs(120))
+            .patience(Duration::from_secs(300))
             .run()?
             .expect_ok()
             .doing("fill the domain")?;
@@ -124,7 +124,7 @@ impl Samba {
         let daemon = Program::new("samba").args(&["--foreground", "--no-process-group"]);
         let mut process = daemon.start(world.log_file("samba.out")?)?;
         let mut ended = None;
-        wait_until("an answer of samba", Duration::from_secs(30), || {
+        wait_until("an answer of samba", Duration::from_secs(120), || {
             ended = process.ended();
             let root = ["-x", "-LLL", "-o", "nettimeout=2", "-s", "base", "-b", "", "defaultNamingContext"];
             let search = Program::new("ldapsearch").args(&["-H", &format!("ldap://{ADDRESS}")]).args(&root);
@@ -220,7 +220,7 @@ impl Samba {
 /// Asks over TLS, with certificate and host name checked.
 fn ask(who: &str, password: &str, args: &[&str]) -> Outcome<Ended> {
     let bind =
-        ["-x", "-LLL", "-H", &format!("ldaps://{NAME}"), "-o", "nettimeout=5", "-D", who, "-w", password];
+        ["-x", "-LLL", "-H", &format!("ldaps://{NAME}"), "-o", "nettimeout=30", "-D", who, "-w", password];
     let search = Program::new("ldapsearch").args(&bind).args(args);
     search.env("LDAPTLS_CACERT", format!("{HOME}/ca.pem")).env("LDAPTLS_REQCERT", "demand").run()
 }
@@ -234,7 +234,7 @@ fn provision() -> Outcome {
         tool.args(&["--server-role=dc", "--dns-backend=SAMBA_INTERNAL", "--use-rfc2307", "--host-name=dc1"]);
     let tool = tool.args(&[&format!("--host-ip={ADDRESS}"), &format!("--targetdir={HOME}")]);
     let tool = tool.args(&["--adminpass=Not used 1 time", "--option=ldb:nosync=true"]);
-    tool.patience(Duration::from_secs(120)).run()?.expect_ok().doing("make a domain").map(drop)
+    tool.patience(Duration::from_secs(300)).run()?.expect_ok().doing("make a domain").map(drop)
 }
 
 /// LDAP, Kerberos and DNS: no file sharing. Over TLS a ticket is enough, without a signature on every message.

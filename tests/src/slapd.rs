@@ -106,7 +106,7 @@ impl Slapd {
         let mut slapd = Self { process: daemon.start(world.log_file("slapd.out")?)? };
         let mut ended = None;
         let process = &mut slapd.process;
-        wait_until("an answer of slapd", Duration::from_secs(20), || {
+        wait_until("an answer of slapd", Duration::from_secs(120), || {
             ended = process.ended();
             let asked = search(&["-s", "base", "-b", "", "namingContexts"]).is_ok_and(|answer| answer.ok());
             (asked || ended.is_some()).then_some(())
@@ -152,7 +152,7 @@ impl Slapd {
     /// Locks an entry that was given a password: nothing but what the server does by itself then changes it.
     pub fn enter_wrong_passwords(&self, dn: &str) -> Outcome {
         let bind = |password: &str| {
-            let base = ["-x", "-o", "nettimeout=2", "-H", "ldap://127.0.0.1", "-D", dn, "-w", password];
+            let base = ["-x", "-o", "nettimeout=30", "-H", "ldap://127.0.0.1", "-D", dn, "-w", password];
             Program::new("ldapwhoami").args(&base).run()
         };
         bind("the right one")?.expect_ok()?;

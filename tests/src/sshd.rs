@@ -59,7 +59,7 @@ impl Sshd {
         let daemon = Program::new("/usr/sbin/sshd").args(&["-D", "-f", CONFIG]);
         let process = daemon.start(world.log_file("sshd.out")?)?;
         let address = SocketAddr::from(([127, 0, 0, 1], 22));
-        wait_until("sshd on port 22", Duration::from_secs(20), || TcpStream::connect(address).ok())?;
+        wait_until("sshd on port 22", Duration::from_secs(120), || TcpStream::connect(address).ok())?;
         Ok(Self { process })
     }
 
@@ -97,7 +97,7 @@ pub const CLIENT: &[&str] = &[
     "-oStrictHostKeyChecking=no",
     "-oUserKnownHostsFile=/dev/null",
     "-oLogLevel=ERROR",
-    "-oConnectTimeout=20",
+    "-oConnectTimeout=120",
     // The default of these years, with sntrup761, takes a tenth of a second of processor for each login.
     "-oKexAlgorithms=curve25519-sha256",
 ];

@@ -27,7 +27,7 @@ impl Sssd {
         world.write("/etc/sssd/sssd.conf", 0o600, config())?;
         let daemon = Program::new("/usr/sbin/sssd").args(&["-i", "--logger=files"]);
         let process = daemon.start(world.log_file("sssd.out")?)?;
-        wait_until("an answer of sssd", Duration::from_secs(30), || {
+        wait_until("an answer of sssd", Duration::from_secs(120), || {
             let asked = Program::new("getent").args(&["-s", "sss", "passwd", user]).run();
             asked.is_ok_and(|answer| answer.ok()).then_some(())
         })?;

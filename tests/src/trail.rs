@@ -9,7 +9,7 @@ use crate::program::{Ended, Program, wait_until};
 use crate::site::svcauth;
 
 /// How long a record may take from whoever writes it into the file.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The records that `svcauth log --json ARGS` shows.
 pub fn entries(args: &[&str]) -> Outcome<Vec<Value>> {

@@ -10,6 +10,9 @@ use nix::unistd::Pid;
 use super::{exit_code, wait_for, wait_until};
 use crate::failure::{Context, Failure, Outcome};
 
+/// How long the end that a signal asks for may take, and a standstill.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A program that runs until it is stopped or dropped.
 #[derive(Debug)]
 pub struct Background {
@@ -40,7 +43,7 @@ impl Background {
     /// Stops it in the middle of whatever it does, and waits until each of its threads stands still. SIGCONT lets it go on.
     pub fn freeze(&self) -> Outcome {
         self.signal(Signal::SIGSTOP)?;
-        wait_until(&format!("{} to stand still", self.line), Duration::from_secs(5), || {
+        wait_until(&format!("{} to stand still", self.line), PATIENCE, || {
             let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).ok()?;
             tasks.flatten().all(|task| is_stopped(&task.path().join("stat"))).then_some(())
         })
@@ -49,7 +52,7 @@ impl Background {
     /// Sends `signal` and waits for the end; SIGKILL follows when it takes too long.
     pub fn stop(mut self, signal: Signal) -> Outcome<i32> {
         self.signal(signal)?;
-        let status = wait_for(&mut self.child, Duration::from_secs(10));
+        let status = wait_for(&mut self.child, PATIENCE);
         status.map(exit_code).ok_or_else(|| Failure::new(format!("{} did not end on {signal}", self.line)))
     }
 

@@ -14,7 +14,7 @@ use super::{Program, exit_code, wait_for};
 use crate::failure::{Context, Failure, Outcome, require};
 
 /// How long a program may be silent before what is expected of it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A program whose terminal is in our hands. It is killed when this is dropped.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Conversation {
     terminal: File,
     /// All that was shown, line ends as they are in files.
     shown: String,
+    /// The beginning of a character whose end has not come yet.
+    cut: Vec<u8>,
     /// How much of that has been waited for.
     seen: usize,
     line: String,
@@ -47,7 +49,7 @@ impl Program {
         let child = command.stdin(end()?).stdout(end()?).stderr(end()?).spawn();
         let child = child.doing(format!("run {line}"))?;
         let terminal = File::from(pair.master);
-        Ok(Conversation { child, terminal, shown: String::new(), seen: 0, line })
+        Ok(Conversation { child, terminal, shown: String::new(), cut: Vec::new(), seen: 0, line })
     }
 }
 
@@ -118,8 +120,9 @@ impl Conversation {
         match self.terminal.read(&mut chunk) {
             Ok(0) => Ok(false),
             Ok(count) => {
-                let text = String::from_utf8_lossy(chunk.get(..count).unwrap_or_default()).replace('\r', "");
-                self.shown.push_str(&text);
+                self.cut.extend_from_slice(chunk.get(..count).unwrap_or_default());
+                let text = whole_characters(&mut self.cut);
+                self.shown.push_str(&text.replace('\r', ""));
                 Ok(true)
             }
             // Linux says so when the last one has closed the other end.
@@ -134,5 +137,39 @@ impl Drop for Conversation {
         // Already dead is as good.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Takes the whole characters out, invalid bytes replaced: a read may end in the middle of one.
+fn whole_characters(bytes: &mut Vec<u8>) -> String {
+    let is_cut = |error: &std::str::Utf8Error| error.error_len().is_none();
+    let rest = bytes.utf8_chunks().last().map_or(0, |last| last.invalid().len());
+    let end = bytes.len() - rest;
+    let whole = match std::str::from_utf8(bytes.get(end..).unwrap_or_default()) {
+        Err(error) if is_cut(&error) => end,
+        _ => bytes.len(),
+    };
+    let text = String::from_utf8_lossy(bytes.get(..whole).unwrap_or_default()).into_owned();
+    bytes.drain(..whole);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_characters;
+
+    #[test]
+    fn a_character_that_comes_in_two_reads_is_shown_as_one() {
+        let (first, rest) = "a \u{2014} b".as_bytes().split_at(3);
+        let mut bytes = first.to_vec();
+        assert_eq!(whole_characters(&mut bytes), "a ");
+        bytes.extend_from_slice(rest);
+        assert_eq!((whole_characters(&mut bytes), bytes.len()), ("\u{2014} b".to_owned(), 0));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_shown_as_such_and_hold_nothing_up() {
+        let mut bytes = b"a\xffb\xff".to_vec();
+        assert_eq!((whole_characters(&mut bytes), bytes.len()), ("a\u{fffd}b\u{fffd}".to_owned(), 0));
     }
 }

@@ -3,9 +3,13 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 mod background;
 mod conversation;
@@ -16,7 +20,7 @@ pub use conversation::Conversation;
 use crate::failure::{Context, Failure, Outcome, indent, require};
 
 /// How long a program may take when the caller says nothing.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What a program left behind.
 #[derive(Debug, Clone)]
@@ -238,8 +242,9 @@ fn feed(child: &mut Child, input: Option<Vec<u8>>) -> Option<JoinHandle<()>> {
 }
 
 /// Reads in a thread, so that a program with much output never waits for us.
-fn drain<R: Read + Send + 'static>(source: Option<R>) -> std::sync::mpsc::Receiver<Vec<u8>> {
+fn drain<R: Read + AsFd + Send + 'static>(source: Option<R>) -> (Receiver<Vec<u8>>, Option<OwnedFd>) {
     let (sender, receiver) = std::sync::mpsc::channel();
+    let pipe = source.as_ref().and_then(|source| source.as_fd().try_clone_to_owned().ok());
     if let Some(mut source) = source {
         std::thread::spawn(move || {
             let mut chunk = [0; 16384];
@@ -256,21 +261,31 @@ fn drain<R: Read + Send + 'static>(source: Option<R>) -> std::sync::mpsc::Receiv
             }
         });
     }
-    receiver
+    (receiver, pipe)
 }
 
 /// How long nothing may come from a program that has ended before its output counts as complete.
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// All the output up to its end. A child that a program left in the background may hold the pipe open for ever, so the
-/// wait ends after two seconds of silence: shorter, and a busy machine that does not run the reading thread in time
-/// would make an empty output of a full one.
-fn collect(source: std::sync::mpsc::Receiver<Vec<u8>>) -> String {
+/// wait ends after two seconds of silence, when the pipe is empty: a busy machine that does not run the reading thread
+/// in time would make an empty output of a full one.
+fn collect(source: (Receiver<Vec<u8>>, Option<OwnedFd>)) -> String {
+    let (source, pipe) = source;
     let mut bytes = Vec::new();
-    while let Ok(part) = source.recv_timeout(SILENCE) {
-        bytes.extend_from_slice(&part);
+    loop {
+        match source.recv_timeout(SILENCE) {
+            Ok(part) => bytes.extend_from_slice(&part),
+            Err(RecvTimeoutError::Timeout) if pipe.as_ref().is_some_and(is_unread) => {}
+            Err(_) => return String::from_utf8_lossy(&bytes).into_owned(),
+        }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Whether the reading thread has yet to see something: bytes, or the end.
+fn is_unread(pipe: &OwnedFd) -> bool {
+    let mut asked = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+    poll(&mut asked, PollTimeout::ZERO).is_ok_and(|count| count > 0)
 }
 
 #[cfg(test)]

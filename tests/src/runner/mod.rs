@@ -49,8 +49,8 @@ macro_rules! cases {
 
 /// How long one case may take before its world is ended, and each one more in the same world. Generous: a slow machine
 /// is no failure.
-const PATIENCE: Duration = Duration::from_secs(240);
-const PATIENCE_MORE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE_MORE: Duration = Duration::from_secs(120);
 
 /// Before the verdict about one case in the output of a world.
 const VERDICT: &str = "\u{1}verdict ";

@@ -145,7 +145,7 @@ impl World {
             "/run/world/syslog.pid",
         ]);
         self.syslog = Some(daemon.start(self.log_file("rsyslogd.out")?)?);
-        wait_until("/dev/log", Duration::from_secs(10), || Path::new("/dev/log").exists().then_some(()))
+        wait_until("/dev/log", Duration::from_secs(60), || Path::new("/dev/log").exists().then_some(()))
     }
 
     /// Stops the log server and removes its socket.

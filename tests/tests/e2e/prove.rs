@@ -5,11 +5,12 @@ mod traces;
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use self::traces::{fingerprint, processes, same_files};
 use serde_json::Value;
 use svcauth_tests::failure::{Context as _, Failure, Outcome, require, require_contains, require_eq};
-use svcauth_tests::program::{Ended, Program};
+use svcauth_tests::program::{Ended, Program, wait_until};
 use svcauth_tests::runner::Case;
 use svcauth_tests::site::{Site, list_at, text_at};
 use svcauth_tests::world::World;
@@ -196,13 +197,18 @@ fn with(world: &World, files: &[&str], change: &dyn Fn(&str) -> String) -> Outco
 
 fn a_host_with_the_profile_is_proven_and_is_as_it_was_afterwards(world: &mut World) -> Outcome {
     install_with_profile(world)?;
-    let (before, running, log) = (fingerprint()?, processes()?, world.log().mark());
+    let log = world.log().mark();
+    let (before, running) = (fingerprint()?, processes()?);
     prove()?.is_proof()?;
-    require_eq("the length of the host's log", &world.log().mark(), &log)?;
     same_files(&before)?;
-    require_eq("the processes of the host", &processes()?, &running)?;
+    // What was killed at the end is buried a moment later.
+    wait_until("the processes of the host", Duration::from_secs(60), || {
+        (processes().ok()? == running).then_some(())
+    })
+    .doing(format!("{:?}, not {running:?}", processes()?))?;
     killed_in_the_middle_it_leaves_nothing()?;
-    same_files(&before)
+    same_files(&before)?;
+    require_eq("what the host has logged", &world.log().lines_since(log), &Vec::<String>::new())
 }
 
 /// As `kill -9` by an administrator who does not want to wait.
@@ -210,14 +216,17 @@ fn killed_in_the_middle_it_leaves_nothing() -> Outcome {
     let (before, mounts) = (processes()?, fs::read_to_string("/proc/self/mounts")?);
     let line = "svcauth doctor --prove >/run/world/said & sleep 0.1; while ! grep -q 'by ssh' /run/world/said; do sleep 0.05; done; \
                 kill -9 $!; wait $!; true";
-    Program::new("bash").args(&["-c", line]).run()?.expect_ok()?;
-    require(!fs::read_to_string("/run/world/said")?.contains("proven"), || {
-        "it was not in the middle".to_owned()
-    })?;
-    fs::remove_file("/run/world/said")?;
-    svcauth_tests::program::wait_until("the end of all", std::time::Duration::from_secs(5), || {
-        (processes().ok()? == before).then_some(())
-    })?;
+    let killed_in_the_middle = || -> Outcome<bool> {
+        Program::new("bash").args(&["-c", line]).run()?.expect_ok()?;
+        let said = fs::read_to_string("/run/world/said")?;
+        fs::remove_file("/run/world/said")?;
+        Ok(!said.contains("proven"))
+    };
+    // Whoever watches it may be too late on a busy machine.
+    let mut tries = (0..10).map(|_| killed_in_the_middle());
+    let found = tries.find(|tried| !matches!(tried, Ok(false)));
+    found.unwrap_or_else(|| Err(Failure::new("it was never in the middle")))?;
+    wait_until("the end of all", Duration::from_secs(60), || (processes().ok()? == before).then_some(()))?;
     require_eq("mounts", &fs::read_to_string("/proc/self/mounts")?, &mounts)
 }
 
