@@ -154,12 +154,11 @@ pub(super) const RUNNING: &[Fault] = &[
         "audit_spool_grows",
         "/run/svcauth/audit.spool",
         &[],
-        "strace -qq -o /dev/null -e trace=clock_gettime,futex -e inject=all:delay_enter=600s -p $(recorder) </dev/null >/dev/null 2>&1 & \
-         echo $! >/run/tracer; until grep -q '^TracerPid:.*[1-9]' /proc/$(recorder)/status; do sleep 0.1; done; \
+        "rm -f /run/held; hold $(recorder) </dev/null >/dev/null 2>&1 & echo $! >/run/tracer; until [ -e /run/held ]; do sleep 0.1; done; \
          dd if=/dev/zero of=/run/svcauth/audit.spool bs=1M count=5 oflag=append conv=notrunc status=none",
     )
     .undone_by(
-        "kill $(cat /run/tracer); rm /run/tracer; until [ $(cat /run/svcauth/audit.spool* | wc -c) -lt 1048576 ]; do sleep 0.1; done",
+        "kill $(cat /run/tracer); rm /run/tracer /run/held; until [ $(cat /run/svcauth/audit.spool* | wc -c) -lt 1048576 ]; do sleep 0.1; done",
     )
     .only(On::Worlds),
     // What the kernel says is so for every host that it runs, and nobody may set it for a test; timedatectl is who says it.
@@ -242,4 +241,17 @@ pub(super) const HOMES: &[Fault] = &[
 pub(super) const FUNCTIONS: &str = r#"
 audit_fails() { svcauth status --json | grep -q '"audit_error": *"'; }
 recorder() { grep -lx recorder /proc/$(pgrep -ox svcauthd)/task/*/comm | cut -d/ -f5; }
+hold() {
+exec perl -e '
+require "syscall.ph";
+# PTRACE_SEIZE and PTRACE_INTERRUPT (ptrace(2)); behind waitpid with __WALL the thread stands still until this process ends.
+my $thread = $ARGV[0] + 0;
+syscall(&SYS_ptrace, 0x4206, $thread, 0, 0) == 0 || die "seize: $!";
+syscall(&SYS_ptrace, 0x4207, $thread, 0, 0) == 0 || die "interrupt: $!";
+waitpid($thread, 0x40000000) == $thread || die "wait: $!";
+open(my $held, ">", "/run/held") || die "held: $!";
+close $held;
+sleep 600;
+' "$1"
+}
 "#;
