@@ -27,7 +27,7 @@ cases!("activation_trial":
     ctrl_c_at_the_question_changes_nothing,
 );
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn wait_until_as(before: &crate::activation::Files) -> Outcome {
     wait_until("everything put back", PATIENCE, || {
@@ -46,7 +46,7 @@ fn what_nobody_confirms_is_put_back_by_itself(world: &mut World) -> Outcome {
     let host = switched_off(world)?;
     label(LABELLED)?;
     let (before, had) = (files()?, labels(LABELLED)?);
-    let told = enable(&["--yes", "--confirm", "6s"])?.expect_ok()?;
+    let told = enable(&["--yes", "--confirm", "20s"])?.expect_ok()?;
     require_contains("what enable says", &told.stdout, "svcauth confirm")?;
     is_in_force(&host)?;
     let (_, status) = svcauth_json(&["status"])?;
@@ -114,7 +114,7 @@ fn stacks_that_shut_everybody_out_are_put_back_by_themselves(world: &mut World) 
         },
     ];
     for (at, breakage) in breakages.iter().enumerate() {
-        enable(&["--yes", "--confirm", "5s"])?.expect_ok()?;
+        enable(&["--yes", "--confirm", "15s"])?.expect_ok()?;
         others_get_in(&host)?;
         breakage(world, &module)?;
         wait_until("everybody is shut out", PATIENCE, || shut_out(&host)).doing(format!("breakage {at}"))?;

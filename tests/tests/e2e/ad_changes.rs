@@ -69,7 +69,7 @@ fn found(samba: &Samba, what: &str, ldif: &str) -> Outcome {
 }
 
 fn appears(what: &str, before: u64) -> Outcome {
-    wait_until(&format!("a generation after: {what}"), Duration::from_secs(30), || {
+    wait_until(&format!("a generation after: {what}"), Duration::from_secs(60), || {
         generation(&["status"]).ok().filter(|now| *now != before)
     })?;
     is_complete(what)
@@ -198,7 +198,7 @@ fn a_deletion_is_seen_at_once_with_the_right_to_and_by_sync_without_it(world: &m
     // A later change is found and this one is not: nothing that can be seen says so, not even his group.
     let before = generation(&["status"])?;
     samba.modify(&member("add", "team", "carol"))?;
-    wait_until("carol", Duration::from_secs(30), || {
+    wait_until("carol", Duration::from_secs(60), || {
         generation(&["status"]).ok().filter(|now| *now != before)
     })?;
     is("carol", "allow")?;

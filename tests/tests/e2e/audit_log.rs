@@ -84,12 +84,14 @@ fn what_comes_is_shown_as_it_comes_over_a_rotation_and_a_file_made_anew(world: &
     let seen = || fs::read_to_string("/var/log/followed.out").unwrap_or_default();
     let comes = |person: &str, count: usize| {
         let found = || seen().lines().filter(|line| line.contains(person)).count() == count;
-        wait_until(&format!("{count} lines of {person}"), Duration::from_secs(10), || found().then_some(()))
+        wait_until(&format!("{count} lines of {person}"), Duration::from_secs(60), || found().then_some(()))
     };
     // Nothing says when it has begun to look: logins until one is seen.
-    wait_until("the first line", Duration::from_secs(30), || {
+    wait_until("the first line", Duration::from_secs(60), || {
         host.ssh("bob", "deployer", &["true"]).ok()?;
-        seen().contains("bob").then_some(())
+        // One after the other: no line of an earlier login may come behind what is counted.
+        let of_bob = || seen().contains("bob").then_some(());
+        wait_until("its line", Duration::from_secs(5), of_bob).ok()
     })?;
     wait_for(&["--event", "session_start", "--person", "bob"], 2)?;
     let before = seen().lines().count();

@@ -69,10 +69,15 @@ fn busy_host(world: &World) -> Outcome {
     let mut sleeping =
         client(&[], "deployer", host.key("bob")?, &["sleep", "60"]).start(world.log_file("sleep.out")?)?;
     wait_for(&["--event", "session_start"], STARTS + 1)?;
+    // sshd is ready to hear of the end of a login when it has begun what was asked for.
+    wait_until("what bob runs", Duration::from_secs(60), || {
+        let found = Program::new("pgrep").args(&["-u", "7001", "-x", "sleep"]).run().ok()?;
+        found.ok().then_some(())
+    })?;
     host.site.directory.leave("bob", "application")?;
     host.site.directory.account("zero", 0, 0);
     host.publish(world)?;
-    wait_until("the end of bob's session", Duration::from_secs(20), || sleeping.ended())?;
+    wait_until("the end of bob's session", Duration::from_secs(60), || sleeping.ended())?;
     svcauth(&["sync", "--accept-shrink"])?.expect_ok()?;
     wait_for(&["--event", "admin"], 1)?;
     wait_for(&["--event", "session_revoked"], 1)?;

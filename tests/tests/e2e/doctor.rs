@@ -203,7 +203,7 @@ fn a_home_whose_server_is_down_is_named_and_hides_nothing_else(world: &mut World
     let _host = healthy(world)?;
     let log = std::fs::File::create("/run/world/server.log")?;
     let _server = Program::new("sh").args(&["-euc", SILENT_SERVER]).start(log)?;
-    wait_until("the mount", Duration::from_secs(30), || {
+    wait_until("the mount", Duration::from_secs(60), || {
         Path::new("/run/world/mounted").exists().then_some(())
     })?;
     // It stands in the configuration alone, and sshd's files are looked at in any case.

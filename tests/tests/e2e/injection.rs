@@ -151,7 +151,7 @@ fn text_of_the_directory_is_escaped_on_every_screen(world: &mut World) -> Outcom
     let _odd = client(&[], "deployer", host.key("bob")?, &[command]).start(world.log_file("odd.out")?)?;
     let shown =
         |ended: Outcome<Ended>| ended.ok().filter(|it| it.stdout.contains("p\\x1b[2J\\x0aq\\u{202e}"));
-    wait_until("the process in svcauth who", Duration::from_secs(10), || shown(svcauth(&["who"])))?;
+    wait_until("the process in svcauth who", Duration::from_secs(60), || shown(svcauth(&["who"])))?;
     for args in SCREENS {
         for shown in [svcauth(args)?, on_a_terminal(args)?] {
             // CSV has the line ends of RFC 4180.

@@ -28,7 +28,7 @@ cases!("metrics":
 const FILE: &str = "/var/lib/svcauth/metrics.prom";
 const EXPORTER: &str = "127.0.0.1:9100";
 /// Longer than any interval of the daemon's.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 type Series = BTreeMap<String, f64>;
 
@@ -80,7 +80,7 @@ fn exporter(world: &World) -> Outcome<Background> {
 /// What a Prometheus server would be given.
 fn scrape() -> Outcome<String> {
     let connected = || TcpStream::connect(EXPORTER).ok();
-    let found = wait_until("the node exporter", Duration::from_secs(20), connected);
+    let found = wait_until("the node exporter", Duration::from_secs(60), connected);
     let said = || fs::read_to_string("/var/log/node-exporter.out").unwrap_or_default();
     let mut stream = found.map_err(|why| Failure::new(format!("{why}\n{}", said())))?;
     stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;

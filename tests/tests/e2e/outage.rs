@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use svcauth_tests::cases;
 use svcauth_tests::daemon::Daemon;
 use svcauth_tests::directory::{Schema, group_dn, person_dn};
-use svcauth_tests::failure::{Context, Outcome, require, require_contains, require_eq};
+use svcauth_tests::failure::{Context, Failure, Outcome, require_contains, require_eq};
 use svcauth_tests::program::{Program, wait_until};
 use svcauth_tests::site::{SVCAUTH_ID, svcauth, svcauth_json, text_at};
 use svcauth_tests::slapd::Slapd;
@@ -55,11 +55,18 @@ fn speed(host: &Host) -> Outcome<(Duration, Duration)> {
     Ok((lookups, login))
 }
 
-/// The difference between fast and slow here is between milliseconds and a network timeout of two seconds or more.
-fn as_fast(before: (Duration, Duration), after: (Duration, Duration)) -> Outcome {
+/// The difference between fast and slow here is between milliseconds and a network timeout of two seconds or more. A machine
+/// that stood still for as long does so once.
+fn as_fast(before: (Duration, Duration), host: &Host) -> Outcome {
     let slack = Duration::from_millis(1500);
-    let fine = after.0 < before.0 * 2 + slack && after.1 < before.1 * 2 + slack;
-    require(fine, || format!("slower: lookups and login took {before:?} before and {after:?} now"))
+    let mut after = speed(host)?;
+    for _ in 0..5 {
+        if after.0 < before.0 * 2 + slack && after.1 < before.1 * 2 + slack {
+            return Ok(());
+        }
+        after = speed(host)?;
+    }
+    Err(Failure::new(format!("slower: lookups and login took {before:?} before and {after:?} now")))
 }
 
 fn survives(world: &World, disturb: impl FnOnce(Slapd) -> Outcome<Option<Slapd>>) -> Outcome {
@@ -67,11 +74,11 @@ fn survives(world: &World, disturb: impl FnOnce(Slapd) -> Outcome<Option<Slapd>>
     let before = speed(&host)?;
     let slapd = disturb(slapd)?;
     host.daemon.wait_for_state("degraded")?;
-    wait_until("an error in the status", Duration::from_secs(40), || {
+    wait_until("an error in the status", Duration::from_secs(60), || {
         let (code, status) = svcauth_json(&["status"]).ok()?;
         (code == 1 && !text_at(&status, "/last_error").is_empty()).then_some(())
     })?;
-    as_fast(before, speed(&host)?)?;
+    as_fast(before, &host)?;
     let mark = world.log().mark();
     host.ssh("carol", "deployer", &["true"])?.expect_refused()?;
     world.log().wait_for(mark, "deny", &[("origin", "carol"), ("reason", "not_in_role")])?;
@@ -96,7 +103,7 @@ fn a_blackholed_directory_slows_nothing_and_locks_nobody_out(world: &mut World) 
 /// Stale: nobody is let in on old data, but `ls` goes on naming the owner of files.
 fn is_stale(world: &World, host: &Host) -> Outcome {
     let denied = || host.ssh("bob", "deployer", &["true"]).ok().filter(|ended| !ended.ok());
-    wait_until("a refusal", Duration::from_secs(30), denied)?;
+    wait_until("a refusal", Duration::from_secs(120), denied)?;
     let mark = world.log().mark();
     host.ssh("alice", "deployer", &["true"])?.expect_refused()?;
     world.log().wait_for(mark, "deny", &[("account", "deployer"), ("reason", "stale")])?;
@@ -106,7 +113,7 @@ fn is_stale(world: &World, host: &Host) -> Outcome {
 }
 
 fn after_max_stale_managed_accounts_are_refused_and_names_still_resolve(world: &mut World) -> Outcome {
-    let stale = |plan: &mut Plan| plan.site.configure("max_stale = \"24h\"", "max_stale = \"6s\"");
+    let stale = |plan: &mut Plan| plan.site.configure("max_stale = \"24h\"", "max_stale = \"20s\"");
     let (mut host, slapd) = with_slapd(world, Schema::Rfc2307bis, stale)?;
     host.ssh("bob", "deployer", &["true"])?.expect_ok()?;
     slapd.stop()?;
@@ -123,15 +130,15 @@ fn after_max_stale_managed_accounts_are_refused_and_names_still_resolve(world: &
 
 fn a_killed_daemon_changes_nothing_until_max_stale_and_a_new_one_recovers(world: &mut World) -> Outcome {
     let mut plan = Plan::new(world)?;
-    plan.site.configure("max_stale = \"24h\"", "max_stale = \"8s\"")?;
+    plan.site.configure("max_stale = \"24h\"", "max_stale = \"24s\"")?;
     plan.site.configure("# refresh = \"15s\"", "refresh = \"1s\"")?;
     let mut host = plan.start(world)?;
     let before = speed(&host)?;
     host.daemon.signal(Signal::SIGKILL)?;
-    wait_until("no answer", Duration::from_secs(5), || {
+    wait_until("no answer", Duration::from_secs(60), || {
         svcauth(&["status"]).ok().filter(|ended| !ended.ok())
     })?;
-    as_fast(before, speed(&host)?)?;
+    as_fast(before, &host)?;
     host.ssh("carol", "deployer", &["true"])?.expect_refused()?;
     others_get_in(&host)?;
     is_stale(world, &host)?;
@@ -171,11 +178,11 @@ fn arrives_by_itself(host: &Host, slapd: &Slapd, member: &str) -> Outcome {
     host.ssh("bob", "deployer", &["true"])?.expect_ok()?;
     change("delete")?;
     let refused = || host.ssh("bob", "deployer", &["true"]).ok().filter(|ended| !ended.ok());
-    wait_until("bob to be refused", Duration::from_secs(15), refused)?;
+    wait_until("bob to be refused", Duration::from_secs(60), refused)?;
     host.ssh("alice", "deployer", &["true"])?.expect_ok()?;
     change("add")?;
     let allowed = || host.ssh("bob", "deployer", &["true"]).ok().filter(|ended| ended.ok());
-    wait_until("bob to be let in again", Duration::from_secs(15), allowed).map(drop)
+    wait_until("bob to be let in again", Duration::from_secs(60), allowed).map(drop)
 }
 
 fn a_directory_that_lost_most_entries_is_not_believed(world: &mut World) -> Outcome {

@@ -155,12 +155,12 @@ fn running(program: &str) -> usize {
 fn a_world_ends_with_the_process_that_launched_it(_world: &mut World) -> Outcome {
     let mut inner = world::launch(None, &["plain::a_frozen_slapd_accepts_and_says_nothing"])?;
     let mut inner = inner.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    wait_until("slapd in the inner world", Duration::from_secs(20), || {
+    wait_until("slapd in the inner world", Duration::from_secs(60), || {
         (running("/usr/sbin/slapd") > 0).then_some(())
     })?;
     inner.kill()?;
     inner.wait()?;
-    wait_until("the end of the inner world", Duration::from_secs(1), || {
+    wait_until("the end of the inner world", Duration::from_secs(60), || {
         // Its programs end in no order; the log server that stays is this world's own.
         (running("/usr/sbin/slapd") == 0 && running("/usr/sbin/rsyslogd") == 1).then_some(())
     })

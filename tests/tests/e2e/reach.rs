@@ -31,7 +31,7 @@ const DC2: &str = "ldaps://dc2.example.com:636";
 /// The address at which dc2 is a relay to dc1.
 const SECOND: &str = "10.77.0.3";
 /// The back-off after one failure: 5 s and a quarter, and time to notice it.
-const BACK: Duration = Duration::from_secs(30);
+const BACK: Duration = Duration::from_secs(120);
 
 /// A domain, and a host that is told its name alone and not yet started.
 fn domain(world: &World, lines: &str) -> Outcome<(Plan, Samba)> {

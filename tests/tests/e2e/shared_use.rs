@@ -113,7 +113,7 @@ fn a_person_who_leaves_gets_no_further_command_out_of_an_open_connection(world: 
     let mark = world.log().mark();
     host.site.directory.leave("bob", "application")?;
     host.publish(world)?;
-    wait_until("the end of bob's connection", Duration::from_secs(10), || {
+    wait_until("the end of bob's connection", Duration::from_secs(60), || {
         bob.command(&["true"]).and_then(Ended::expect_refused).ok()
     })?;
     bob.command(&["touch", "/home/deployer/bob-was-here"])?.expect_refused()?;
@@ -141,7 +141,7 @@ impl OpenConnection {
         let path = format!("-oControlPath={socket}");
         let master = client(&["-N", "-oControlMaster=yes", &path], "deployer", &key, &[]);
         let master = master.start(world.log_file(&format!("{person}.out"))?)?;
-        wait_until("the connection", Duration::from_secs(10), || Path::new(&socket).exists().then_some(()))?;
+        wait_until("the connection", Duration::from_secs(60), || Path::new(&socket).exists().then_some(()))?;
         Ok(Self { socket, key, _master: master })
     }
 

@@ -4,13 +4,13 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use svcauth_tests::cases;
 use svcauth_tests::directory::person_dn;
 use svcauth_tests::failure::{Outcome, require, require_contains, require_eq, require_lacks};
 use svcauth_tests::keys::Key;
-use svcauth_tests::program::Program;
+use svcauth_tests::program::{Program, wait_until};
 use svcauth_tests::site::{Site, svcauth, svcauth_json, text_at};
 use svcauth_tests::sshd::{CLIENT, Sshd, client};
 use svcauth_tests::world::World;
@@ -60,25 +60,24 @@ pub(crate) fn works(user: &str, key: &Key, way: char, target: &Target, port: u16
         'r' => ["-R".to_owned(), format!("{socket}:127.0.0.1:{to}")],
         'W' => {
             let word = format!("127.0.0.1:{to}");
-            let ended = client(&["-W", &word], user, key, &[]).patience(Duration::from_secs(10)).run()?;
+            let ended = client(&["-W", &word], user, key, &[]).patience(Duration::from_secs(60)).run()?;
             return Ok(ended.stdout.as_bytes() == TOKEN);
         }
         _ => return in_session(user, key, way),
     };
     let log = tempfile()?;
-    let options = ["-N", &word[0], &word[1]];
+    let options = ["-N", "-oExitOnForwardFailure=yes", &word[0], &word[1]];
     let mut ssh = client(&options, user, key, &[]).start(log)?;
-    let end = Instant::now() + Duration::from_secs(2);
-    let mut reached = false;
-    while !reached && Instant::now() < end && ssh.ended().is_none() {
-        std::thread::sleep(Duration::from_millis(100));
-        reached = match way {
-            'r' => UnixStream::connect(&socket).is_ok_and(says_token),
-            'D' => TcpStream::connect(("127.0.0.1", port)).is_ok_and(|stream| through_proxy(stream, to)),
-            _ => TcpStream::connect(("127.0.0.1", port)).is_ok_and(says_token),
+    // What is not granted ends the client, or ends a connection that it has taken; before it is logged in it takes none.
+    wait_until("an answer of the forward", Duration::from_secs(60), || {
+        let here = || TcpStream::connect(("127.0.0.1", port)).ok();
+        let said = match way {
+            'r' => UnixStream::connect(&socket).ok().map(says_token),
+            'D' => here().map(|stream| through_proxy(stream, to)),
+            _ => here().map(says_token),
         };
-    }
-    Ok(reached)
+        said.or_else(|| ssh.ended().map(|_| false))
+    })
 }
 
 /// The letters of the ways that lead somewhere; each gets a port of its own.
@@ -102,12 +101,12 @@ trait Patient {
 }
 impl Patient for TcpStream {
     fn patient(&self) -> std::io::Result<()> {
-        self.set_read_timeout(Some(Duration::from_millis(500)))
+        self.set_read_timeout(Some(Duration::from_secs(60)))
     }
 }
 impl Patient for UnixStream {
     fn patient(&self) -> std::io::Result<()> {
-        self.set_read_timeout(Some(Duration::from_millis(500)))
+        self.set_read_timeout(Some(Duration::from_secs(60)))
     }
 }
 
@@ -135,7 +134,7 @@ fn in_session(user: &str, key: &Key, way: char) -> Outcome<bool> {
     };
     let command = format!("printenv {variable}");
     let ssh = client(options, user, key, &[&command]).env("DISPLAY", ":7").env("SSH_AUTH_SOCK", AGENT);
-    Ok(!ssh.patience(Duration::from_secs(10)).run()?.text().is_empty())
+    Ok(!ssh.patience(Duration::from_secs(60)).run()?.text().is_empty())
 }
 
 const AGENT: &str = "/run/world/agent";

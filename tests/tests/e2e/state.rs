@@ -44,7 +44,7 @@ fn lockout_ends_in_silence(world: &World, host: &Host, slapd: &Slapd, dn: &str, 
     host.daemon.sync()?;
     is_out(world, host, "bob", reason)?;
     slapd.freeze()?;
-    wait_until("the end of the lockout", Duration::from_secs(30), || {
+    wait_until("the end of the lockout", Duration::from_secs(60), || {
         host.ssh("bob", "deployer", &["true"]).is_ok_and(|ended| ended.ok()).then_some(())
     })?;
     slapd.thaw()?;
@@ -59,7 +59,7 @@ fn a_lockout_ends_when_its_time_is_over_although_the_directory_says_nothing_any_
 ) -> Outcome {
     let key = "timeout = \"2s\"\n";
     let (host, slapd) =
-        start(world, |plan| plan.site.configure(key, &format!("{key}lockout_duration = \"12s\"\n")))?;
+        start(world, |plan| plan.site.configure(key, &format!("{key}lockout_duration = \"20s\"\n")))?;
     lockout_ends_in_silence(world, &host, &slapd, &person_dn("bob"), "person_locked")?;
     lockout_ends_in_silence(world, &host, &slapd, &account_dn("deployer"), "account_disabled")
 }

@@ -251,8 +251,10 @@ fn without_audit_sessions_the_process_tree_says_the_same(world: &mut World) -> O
     each_step_says(world, mark, &[("key", host.key("alice")?.fingerprint())])?;
     // Who has left the tree has nobody behind them any more, and is refused.
     let mark = world.log().mark();
-    let left = "setsid -f sh -c 'exec >/dev/null 2>&1; sleep 1; sudo -n -u jenkins touch /tmp/left; touch /tmp/after'";
+    let left = "setsid -f sh -c 'exec >/dev/null 2>&1; until [ -e /srv/go ]; do sleep 0.1; done; sudo -n -u jenkins touch /tmp/left'";
     host.ssh("alice", "deployer", &[left])?.expect_ok()?;
+    world.log().wait_for(mark, "end", &[("account", "deployer"), ("origin", "alice")])?;
+    world.write("/srv/go", 0o644, "")?;
     Story::since(world, mark, "sshd").allowed(&[("origin", "alice")])?;
     let refused =
         Story::since(world, mark, "sudo").denied(&[("account", "jenkins"), ("reason", "no_origin")])?;
@@ -272,7 +274,7 @@ fn a_session_that_has_ended_hands_nobody_on(world: &mut World) -> Outcome {
     outside.run()?.expect_refused()?;
     Story::since(world, mark, "sudo").denied(&[("account", "jenkins"), ("reason", "no_origin")])?;
     no_decision_names(world, mark, "alice")?;
-    wait_until("an empty registry", std::time::Duration::from_secs(30), || {
+    wait_until("an empty registry", std::time::Duration::from_secs(60), || {
         crate::story::registry().ok().filter(Vec::is_empty).map(drop)
     })
 }

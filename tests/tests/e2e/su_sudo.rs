@@ -172,7 +172,7 @@ fn a_console_login_has_nobody_behind_it_and_is_refused(world: &mut World) -> Out
         let mark = format!("/tmp/{user}");
         let line = format!("login -f {user}");
         let console = Program::new("script").args(&["-q", "-e", "-c", &line, "/dev/null"]);
-        let ended = console.input(format!("touch {mark}; exit\n")).patience(Duration::from_secs(20)).run()?;
+        let ended = console.input(format!("touch {mark}; exit\n")).patience(Duration::from_secs(60)).run()?;
         let ran = wait_for_file(&mark, expected);
         require(ran == expected, || format!("{user}: ran is {ran}\n{}", ended.report()))?;
     }

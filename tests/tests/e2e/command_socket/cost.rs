@@ -36,7 +36,7 @@ pub(super) fn an_answer_costs_the_same_beside_a_thousand_processes_and_a_hundred
     host.publish(world)?;
     let many = format!("for i in $(seq {PROCESSES}); do sleep 600 & done; wait");
     let _sleeping = Program::new("sh").args(&["-c", &many]).start(world.log_file("many.out")?)?;
-    wait_until("the processes", Duration::from_secs(20), || {
+    wait_until("the processes", Duration::from_secs(60), || {
         let all = std::fs::read_dir("/proc").ok()?.flatten();
         let all =
             all.filter(|entry| entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()));

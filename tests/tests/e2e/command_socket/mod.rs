@@ -63,7 +63,7 @@ fn steps(world: &World, steps: &[&str]) -> Outcome {
 /// Waits for the one record of an event about this command; of the empty command, about a shell.
 fn record_of(event: &str, command: &str) -> Outcome<Value> {
     let mut last = Vec::new();
-    let found = wait_until(&format!("{event} of {command:?}"), Duration::from_secs(10), || {
+    let found = wait_until(&format!("{event} of {command:?}"), Duration::from_secs(60), || {
         last = entries(&["--event", event]).ok()?;
         let found: Vec<&Value> = last.iter().filter(|entry| text_at(entry, "/command") == command).collect();
         found.split_first().map(|(first, others)| ((*first).clone(), others.len()))
@@ -152,7 +152,7 @@ fn a_killed_shell_leaves_a_start_and_an_end_that_says_so(world: &mut World) -> O
     steps(world, &["touch /tmp/runs", "wait /tmp/never"])?;
     let ssh = client(&[], "deployer", host.key("bob")?, &["uptime"]);
     let mut ssh = ssh.start(world.log_file("ssh.out")?)?;
-    wait_until("the command", Duration::from_secs(10), || Path::new("/tmp/runs").exists().then_some(()))?;
+    wait_until("the command", Duration::from_secs(60), || Path::new("/tmp/runs").exists().then_some(()))?;
     let begun = record_of("command", "uptime")?;
     let pid = begun.get("pid").and_then(Value::as_i64).and_then(|pid| i32::try_from(pid).ok());
     let pid = nix::unistd::Pid::from_raw(pid.unwrap_or(-1));
@@ -161,7 +161,7 @@ fn a_killed_shell_leaves_a_start_and_an_end_that_says_so(world: &mut World) -> O
     let end = wait_for_end("uptime")?;
     says(&end, &[("exit_status", Value::Null), ("pid", pid.as_raw().into())])?;
     require(text_at(&end, "/detail").starts_with("the connection was cut"), || end.to_string())?;
-    wait_until("the end of ssh", Duration::from_secs(10), || ssh.ended()).map(drop)
+    wait_until("the end of ssh", Duration::from_secs(60), || ssh.ended()).map(drop)
 }
 
 fn who_leaves_the_group_is_refused_at_the_next_command_of_an_open_session(world: &mut World) -> Outcome {

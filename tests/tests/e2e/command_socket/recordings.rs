@@ -28,7 +28,7 @@ const FOLDER: &str = "/var/log/svcauth/recordings";
 const RECORDED: &str = "shell = \"allow\"\nrecord = true";
 
 fn shell(host: &Host) -> Outcome<Program> {
-    Ok(client(&["-tt"], "deployer", host.key("bob")?, &[]).patience(Duration::from_secs(30)))
+    Ok(client(&["-tt"], "deployer", host.key("bob")?, &[]).patience(Duration::from_secs(60)))
 }
 
 fn opened(host: &Host) -> Outcome<Ended> {
@@ -111,7 +111,7 @@ fn a_recording_goes_on_after_a_restart_of_the_daemon_for_its_own_process_alone(w
     let mut ssh = shell(&host)?.start(world.log_file("ssh.out")?)?;
     wait_for_file("/tmp/runs")?;
     let path = only_recording()?;
-    wait_until("what it showed", Duration::from_secs(5), || {
+    wait_until("what it showed", Duration::from_secs(60), || {
         (played(&path).ok()?.1.len() == 1).then_some(())
     })?;
     host.daemon.kill()?;
@@ -124,7 +124,7 @@ fn a_recording_goes_on_after_a_restart_of_the_daemon_for_its_own_process_alone(w
         Program::new("su").args(&["deployer", "-s", "/bin/sh", "-c", &resume]).run()?.expect_code(126)?;
     require(root.text().starts_with("refused"), || root.report())?;
     world.write("/tmp/over", 0o644, "")?;
-    wait_until("the end of the shell", Duration::from_secs(10), || ssh.ended())?;
+    wait_until("the end of the shell", Duration::from_secs(60), || ssh.ended())?;
     let (_, events) = played(&path)?;
     let shown: Vec<&str> = events.iter().map(|(_, data)| data.as_str()).collect();
     require(
@@ -178,12 +178,12 @@ fn a_full_disk_is_marked_in_a_recording_that_may_be_incomplete(world: &mut World
     )?;
     let mut ssh = shell(&host)?.start(world.log_file("ssh.out")?)?;
     wait_for_file("/tmp/full")?;
-    wait_until("the alarm", Duration::from_secs(10), || (alarms(1).ok()? == 1).then_some(()))?;
+    wait_until("the alarm", Duration::from_secs(60), || (alarms(1).ok()? == 1).then_some(()))?;
     Program::new("mount").args(&["-o", "remount,size=10m", FOLDER]).run()?.expect_ok()?;
     // Not sooner is the disk tried again.
     std::thread::sleep(Duration::from_millis(1200));
     world.write("/tmp/free", 0o644, "")?;
-    require_eq("how it ended", &wait_until("its end", Duration::from_secs(10), || ssh.ended())?, &0)?;
+    require_eq("how it ended", &wait_until("its end", Duration::from_secs(60), || ssh.ended())?, &0)?;
     let (_, events) = played(&only_recording()?)?;
     let last: Vec<&str> = events.iter().rev().take(2).map(|(_, data)| data.as_str()).collect();
     require(
@@ -194,7 +194,7 @@ fn a_full_disk_is_marked_in_a_recording_that_may_be_incomplete(world: &mut World
 }
 
 fn wait_for_file(path: &str) -> Outcome {
-    wait_until(path, Duration::from_secs(20), || Path::new(path).exists().then_some(()))
+    wait_until(path, Duration::from_secs(60), || Path::new(path).exists().then_some(()))
 }
 
 fn fill() -> Outcome {

@@ -121,7 +121,7 @@ fn drive(world: &World, lines: &[Vec<u8>]) -> Outcome<Vec<(String, String)>> {
         .collect();
     require_eq("answers", &pairs.len(), &lines.len())?;
     let records =
-        svcauth_tests::program::wait_until("a record of each", std::time::Duration::from_secs(10), || {
+        svcauth_tests::program::wait_until("a record of each", std::time::Duration::from_secs(60), || {
             let records = asked(world, mark);
             (records.len() > lines.len()).then_some(records)
         })?;

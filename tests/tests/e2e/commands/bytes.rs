@@ -164,14 +164,14 @@ fn input_output_and_errors_are_as_without_the_shell(world: &mut World) -> Outcom
             .expect_ok()?;
         require_eq("bytes read", few.text(), "1000")?;
     }
-    wait_until("the end of what nobody reads", Duration::from_secs(5), || {
+    wait_until("the end of what nobody reads", Duration::from_secs(60), || {
         Program::new("pgrep").args(&["-f", "^cat /dev/zero"]).run().ok().filter(|found| !found.ok()).map(drop)
     })
 }
 
 /// The process ids of the command and of its parent, the shell.
 fn pids() -> Outcome<(u32, u32)> {
-    wait_until("the process ids", Duration::from_secs(10), || {
+    wait_until("the process ids", Duration::from_secs(60), || {
         let text = fs::read_to_string("/srv/probe/pids").ok()?;
         let (command, shell) = text.trim().split_once(' ')?;
         let found = (command.parse().ok()?, shell.parse().ok()?);
@@ -205,7 +205,7 @@ fn a_signal_to_the_shell_is_one_to_the_command(world: &mut World) -> Outcome {
     let (command, shell) = pids()?;
     nix::sys::signal::kill(as_pid(shell), Signal::SIGKILL)?;
     join(running)?.expect_refused()?;
-    wait_until("the end of the command", Duration::from_secs(5), || {
+    wait_until("the end of the command", Duration::from_secs(60), || {
         (!Path::new(&format!("/proc/{command}")).exists()).then_some(())
     })?;
     world.log().wait_for(mark, "command_end", &[("command", "probe wait"), ("origin", "bob")]).map(drop)

@@ -32,8 +32,8 @@ fn start(world: &World, keys: &str) -> Outcome<Host> {
 
 /// What is shown but for what was typed, which a terminal shows, too.
 fn without_echo(shown: &str) -> String {
-    let typed = |line: &&str| TYPED.lines().any(|typed| typed == line.trim_end());
-    shown.lines().filter(|line| !typed(line)).map(|line| format!("{line}\n")).collect()
+    // The terminal may show it in the middle of what somebody else writes.
+    TYPED.lines().fold(shown.replace('\r', ""), |shown, typed| shown.replacen(typed, "", 1))
 }
 
 /// Whether somebody has run what was typed.

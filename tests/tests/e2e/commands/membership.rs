@@ -73,7 +73,7 @@ fn a_rule_that_changes_counts_at_the_next_command(world: &mut World) -> Outcome 
     host.site.configure("[\"/usr/bin/touch\", \"<any>\"]", "[\"/usr/bin/id\", \"-un\"]")?;
     host.site.write(world)?;
     host.daemon.reload(world)?;
-    wait_until("the new rule", Duration::from_secs(5), || bob.command(&["id -un"]).ok()?.expect_ok().ok())?;
+    wait_until("the new rule", Duration::from_secs(60), || bob.command(&["id -un"]).ok()?.expect_ok().ok())?;
     bob.command(&["touch /tmp/by-bob"])?.expect_code(REFUSED)?;
     require(!Path::new("/tmp/by-bob").exists(), || "the old rule counts".to_owned())
 }

@@ -102,7 +102,7 @@ fn asked(world: &World, mark: usize) -> Vec<Record> {
 /// Waits for exactly one record of something asked since a mark.
 fn asked_once(world: &World, mark: usize) -> Outcome<Record> {
     // The record is written before the answer: only the log server may still be busy with it.
-    let found = wait_until("a record of what was asked", Duration::from_secs(5), || {
+    let found = wait_until("a record of what was asked", Duration::from_secs(60), || {
         let records = asked(world, mark);
         (!records.is_empty()).then_some(records)
     });
@@ -124,7 +124,7 @@ fn ran_by(world: &World, mark: usize, person: &str, command: &str) -> Outcome<Re
         None => plain(record.get("command")) == command,
     };
     let find = |verb: &str| {
-        wait_until(&format!("a record {verb} of {command:?}"), Duration::from_secs(5), || {
+        wait_until(&format!("a record {verb} of {command:?}"), Duration::from_secs(60), || {
             let found = world
                 .log()
                 .records_since(mark)

@@ -146,7 +146,7 @@ fn a_recording_goes_on_behind_a_restart_of_the_daemon(world: &mut World) -> Outc
     shell.line("echo be''fore")?;
     shell.expect("before\n")?;
     host.daemon.signal(Signal::SIGKILL)?;
-    wait_until("the end of the daemon", Duration::from_secs(10), || host.daemon.has_ended().then_some(()))?;
+    wait_until("the end of the daemon", Duration::from_secs(60), || host.daemon.has_ended().then_some(()))?;
     shell.line("echo be''tween")?;
     let _fresh = Daemon::start(world)?;
     shell.expect("between\n")?;

@@ -13,7 +13,7 @@ use super::scene::Scene;
 
 const METRICS: &str = "/var/lib/svcauth/metrics.prom";
 /// Longer than the daemon may take to write the file, or to look again.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often everything was read since the daemon started, and how often only what had changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

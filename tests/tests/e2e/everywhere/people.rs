@@ -68,7 +68,7 @@ pub(super) fn an_account_that_is_disabled_or_expired_is_nobodys(scene: &mut Scen
 
 pub(super) fn time_alone_ends_and_begins_what_has_a_time(scene: &mut Scene<'_>) -> Outcome {
     // Long enough for a publication and two logins on a slow machine.
-    const SOON: u64 = 8;
+    const SOON: u64 = 20;
     scene.person("tomke")?;
     scene.person("lotte")?;
     scene.account("timely")?;

@@ -127,7 +127,7 @@ fn report_with_login_of(scene: &Scene<'_>, login: &str) -> Outcome<Value> {
         let has = |row: &Value| text_at(row, "/fingerprint") == key;
         !text_at(report, "/trail/since").is_empty() && !list_at(report, "/unused_keys").iter().any(has)
     };
-    wait_until("the login in the trail", Duration::from_secs(30), || {
+    wait_until("the login in the trail", Duration::from_secs(60), || {
         report(&["report", "keys"]).ok().filter(|report| is_used(report))
     })
 }

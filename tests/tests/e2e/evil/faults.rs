@@ -41,19 +41,31 @@ fn usual(host: &Host) -> Outcome<Usual> {
     Ok(Usual { lookups: speed(|| false)?, login: logins.get(1).copied().unwrap_or_default() })
 }
 
+/// Lookups and a login take no longer than before. A machine that stood still meanwhile does so once; what waits for a server
+/// waits each time.
+fn is_as_fast(host: &Host, usual: &Usual) -> Outcome {
+    let slack = Duration::from_millis(400);
+    let mut said = String::new();
+    for _ in 0..6 {
+        let now = speed(|| false)?;
+        let login = host.ssh("bob", "deployer", &["true"])?.expect_ok()?.took;
+        if now.median() < usual.lookups.median() * 3 + slack && login < usual.login * 3 + slack {
+            return Ok(());
+        }
+        said = format!(
+            "lookups: {:?}, and {now:?} now; a login: {:?}, and {login:?} now",
+            usual.lookups, usual.login
+        );
+    }
+    Err(Failure::new(said))
+}
+
 /// With the server gone: the same generation decides, as fast as ever.
 fn goes_on(host: &mut Host, usual: &Usual, before: u64) -> Outcome {
-    let slack = Duration::from_millis(400);
-    let now = speed(|| false)?;
-    require(now.median() < usual.lookups.median() * 3 + slack, || {
-        format!("lookups: {:?}, and {now:?} now", usual.lookups)
-    })?;
-    let login = host.ssh("bob", "deployer", &["true"])?.expect_ok()?.took;
-    require(login < usual.login * 3 + slack, || format!("a login: {:?}, and {login:?} now", usual.login))?;
+    is_as_fast(host, usual)?;
     host.ssh("carol", "deployer", &["true"])?.expect_refused()?;
     host.daemon.wait_for_state("degraded")?;
-    let login = host.ssh("bob", "deployer", &["true"])?.expect_ok()?.took;
-    require(login < usual.login * 3 + slack, || format!("a login: {:?}, and {login:?} now", usual.login))?;
+    is_as_fast(host, usual)?;
     require_eq("the generation", &generation()?, &before)
 }
 
@@ -61,7 +73,7 @@ fn goes_on(host: &mut Host, usual: &Usual, before: u64) -> Outcome {
 fn in_mid_fetch(proxy: &Proxy, place: u64) -> Outcome<std::thread::JoinHandle<Outcome<i32>>> {
     proxy.set(Fault::Stall(place));
     let sync = std::thread::spawn(|| Ok(svcauth(&["sync"])?.code));
-    wait_until("the middle of a fetch", Duration::from_secs(20), || proxy.stalled().then_some(()))?;
+    wait_until("the middle of a fetch", Duration::from_secs(60), || proxy.stalled().then_some(()))?;
     Ok(sync)
 }
 

@@ -12,7 +12,7 @@ use svcauth_tests::slapd::Slapd;
 use svcauth_tests::sshd::Sshd;
 use svcauth_tests::world::World;
 
-use super::{LEAVE, PATIENCE, Typing, all_end, all_live, all_stay, leave, pids, plan, said};
+use super::{LEAVE, PATIENCE, Typing, all_end, all_live, all_stay, is_left, leave, pids, plan, said};
 use crate::host::{Host, Plan, no_passwords};
 use crate::shared_use::OpenConnection;
 
@@ -170,11 +170,17 @@ fn the_next_step_of_a_chain_goes_on_when_it_has_left_the_terminal(world: &mut Wo
     let mut host = plan.start(world)?;
     no_passwords(world)?;
     let mut shell = Typing::start(world, &host, "bob", &["bash --norc -i"])?;
-    shell.press("sudo -n -u postgres2 bash --norc -i\n")?;
+    shell.press("sudo -n -u postgres2 env PS1=next\\> bash --norc -i\n")?;
     world.write("/tmp/leave", 0o755, LEAVE)?;
-    shell.press("sh /tmp/leave > /tmp/left; sleep 3005 & echo $! > /tmp/shown; echo step $((40 + 2))\n")?;
+    shell.wait_for("next>")?;
+    // In the foreground: the kernel tells that alone. A job in the background is told by its shell, which may have read the
+    // end of its terminal and be gone before it is told itself.
+    shell.press(
+        "sh /tmp/leave > /tmp/left; sh -c 'echo $$ > /tmp/shown; echo step $((40 + 2)); exec sleep 3005'\n",
+    )?;
     shell.wait_for("step 42")?;
     let left = pids(&std::fs::read_to_string("/tmp/left")?)?;
+    is_left(&left)?;
     let shown = pids(&std::fs::read_to_string("/tmp/shown")?)?;
     let of_deployer = leave(&host, "bob", "deployer")?;
     let mark = world.log().mark();

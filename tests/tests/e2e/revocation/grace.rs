@@ -9,6 +9,8 @@ use svcauth_tests::failure::{Outcome, require, require_eq};
 use svcauth_tests::program::wait_until;
 use svcauth_tests::world::World;
 
+use crate::host::Host;
+
 use super::{PATIENCE, Typing, all_end, all_live, all_stay, leave, lives, pids, plan, run, said};
 
 cases!("revocation_grace":
@@ -24,19 +26,29 @@ cases!("revocation_grace":
 const DEAF: &str =
     "trap 'echo heard >> /tmp/heard' TERM HUP\necho $$ > /tmp/deaf\nwhile :; do sleep 0.2; done\n";
 
+/// Has bob run it, and waits until it hears.
+fn run_deaf(world: &World, host: &Host) -> Outcome<Vec<u32>> {
+    let deaf = run(world, host, "bob", DEAF)?;
+    wait_until("what hears SIGTERM", PATIENCE, || {
+        fs::read_to_string("/tmp/deaf").ok().filter(|text| text.ends_with('\n')).map(drop)
+    })?;
+    Ok(deaf)
+}
+
 fn what_ignores_sigterm_lives_for_the_grace_and_no_longer(world: &mut World) -> Outcome {
-    let mut host = plan(world, "grace = \"4s\"")?.start(world)?;
+    let mut host = plan(world, "grace = \"10s\"")?.start(world)?;
     let of_alice = leave(&host, "alice", "deployer")?;
-    let deaf = run(world, &host, "bob", DEAF)?;
+    let deaf = run_deaf(world, &host)?;
     let mark = world.log().mark();
     host.site.directory.leave("bob", "application")?;
+    // Before it is told, whatever the machine does in between.
+    let told = Instant::now();
     host.publish(world)?;
     world.log().wait_for(mark, "revoked", &[("origin", "bob"), ("reason", "not_in_role")])?;
-    let told = Instant::now();
     wait_until("SIGTERM", PATIENCE, || fs::read_to_string("/tmp/heard").ok())?;
     all_live("what ignores SIGTERM", &deaf)?;
     all_end("what ignores SIGTERM", &deaf)?;
-    require(told.elapsed() > Duration::from_secs(3), || format!("killed after {:?}", told.elapsed()))?;
+    require(told.elapsed() >= Duration::from_secs(10), || format!("killed after {:?}", told.elapsed()))?;
     all_stay("alice's", &of_alice)?;
     require_eq("records", &said(world, mark, "revoked", "bob").len(), &1)
 }
@@ -104,7 +116,7 @@ fn a_terminal_that_is_stopped_holds_nobody_up(world: &mut World) -> Outcome {
     stopped.press("\u{13}")?;
     wait_until("a screen that stands still", PATIENCE, || {
         let before = stopped.screen();
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(Duration::from_secs(2));
         (stopped.screen() == before).then_some(())
     })?;
     let of_bob = [leave(&host, "bob", "deployer")?, pids(&fs::read_to_string("/tmp/stopped.pid")?)?].concat();
@@ -117,9 +129,9 @@ fn a_terminal_that_is_stopped_holds_nobody_up(world: &mut World) -> Outcome {
 }
 
 fn a_daemon_that_is_killed_in_the_grace_goes_on_where_it_was(world: &mut World) -> Outcome {
-    let mut host = plan(world, "grace = \"8s\"")?.start(world)?;
+    let mut host = plan(world, "grace = \"20s\"")?.start(world)?;
     let of_alice = leave(&host, "alice", "deployer")?;
-    let deaf = run(world, &host, "bob", DEAF)?;
+    let deaf = run_deaf(world, &host)?;
     let mark = world.log().mark();
     host.site.directory.leave("bob", "application")?;
     host.publish(world)?;
@@ -131,20 +143,20 @@ fn a_daemon_that_is_killed_in_the_grace_goes_on_where_it_was(world: &mut World) 
     let _daemon = Daemon::start(world)?;
     all_live("what ignores SIGTERM", &deaf)?;
     all_end("what ignores SIGTERM", &deaf)?;
-    require(told.elapsed() < Duration::from_secs(16), || format!("a new grace: {:?}", told.elapsed()))?;
+    require(told.elapsed() < Duration::from_secs(60), || format!("a new grace: {:?}", told.elapsed()))?;
     all_stay("alice's", &of_alice)?;
     require_eq("records", &said(world, mark, "revoked", "bob").len(), &1)
 }
 
 fn who_is_allowed_again_within_the_grace_is_not_killed(world: &mut World) -> Outcome {
-    let mut host = plan(world, "grace = \"6s\"")?.start(world)?;
-    let deaf = run(world, &host, "bob", DEAF)?;
+    let mut host = plan(world, "grace = \"12s\"")?.start(world)?;
+    let deaf = run_deaf(world, &host)?;
     let mark = world.log().mark();
     host.site.directory.leave("bob", "application")?;
     host.publish(world)?;
     world.log().wait_for(mark, "revoked", &[("origin", "bob")])?;
     host.site.directory.join("bob", "application")?;
     host.publish(world)?;
-    all_stay("what ignores SIGTERM", &deaf)?;
-    all_stay("what ignores SIGTERM", &deaf)
+    // Sixteen seconds, and more than the grace in any case.
+    (0..4).try_for_each(|_| all_stay("what ignores SIGTERM", &deaf))
 }

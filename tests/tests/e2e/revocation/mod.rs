@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use svcauth_tests::failure::{Outcome, require};
-use svcauth_tests::log::Record;
+use svcauth_tests::log::{AuthLog, Record};
 use svcauth_tests::program::{Background, Program, wait_until};
 use svcauth_tests::sshd::client;
 use svcauth_tests::world::World;
@@ -19,7 +19,7 @@ use crate::host::{Host, Plan};
 pub(crate) const LEAVE: &str = "exec </dev/null 2>/dev/null; setsid sleep 3001 >/dev/null & echo $!; nohup sleep 3002 \
                                 >/dev/null & echo $!; (setsid sleep 3003 >/dev/null & echo $!)";
 /// Longer than a refresh, a grace and a busy machine together.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A host that looks every second and gives two seconds.
 pub(crate) fn plan(world: &World, sessions: &str) -> Outcome<Plan> {
@@ -67,7 +67,21 @@ pub(crate) fn all_stay(what: &str, pids: &[u32]) -> Outcome {
 
 /// What a person leaves behind in an account after a login that is over.
 pub(crate) fn leave(host: &Host, person: &str, account: &str) -> Outcome<Vec<u32>> {
-    pids(&host.ssh(person, account, &[LEAVE])?.expect_ok()?.stdout)
+    let log = AuthLog::at("/var/log/auth.log");
+    let mark = log.mark();
+    let left = pids(&host.ssh(person, account, &[LEAVE])?.expect_ok()?.stdout)?;
+    is_left(&left)?;
+    // sshd records it behind the back of its client.
+    log.wait_for(mark, "end", &[("origin", person), ("account", account)])?;
+    Ok(left)
+}
+
+/// Waits until what [`LEAVE`] has begun is out of its session: what setsid and nohup start is there when they have done it.
+pub(crate) fn is_left(pids: &[u32]) -> Outcome {
+    wait_until(&format!("what is left behind {pids:?}"), PATIENCE, || {
+        let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        pids.iter().all(|pid| name(pid) == "sleep\n").then_some(())
+    })
 }
 
 /// A script of a person in an account, written where it can be run, and the pid of its first process.

@@ -127,7 +127,7 @@ impl<'a> Range<'a> {
             let path = format!("-oControlPath=/tmp/mux-{user}");
             let master = client(&["-N", "-oControlMaster=yes", &path], user, key, &[]);
             range._connections.push(master.start(world.log_file("mux.out")?)?);
-            wait_until("a connection", Duration::from_secs(10), || {
+            wait_until("a connection", Duration::from_secs(60), || {
                 Path::new(&format!("/tmp/mux-{user}")).exists().then_some(())
             })?;
         }
@@ -156,7 +156,7 @@ impl<'a> Range<'a> {
         if attempt.proven {
             let ended = self.make(attempt, "local")?;
             // What was put into the background may take a moment.
-            let seen = wait_until("the marker", Duration::from_secs(2), || {
+            let seen = wait_until("the marker", Duration::from_secs(60), || {
                 (happened() || shows(&ended)).then_some(())
             });
             seen.map_err(|why| Failure::new(format!("the trap does not work: {why}\n{}", ended.report())))?;
@@ -200,7 +200,7 @@ impl<'a> Range<'a> {
             options.extend([path.as_str(), "-oControlMaster=no", "-oProxyCommand=false"]);
         }
         // The line may look like an option of ssh.
-        client(&options, user, key, &["--"]).arg(line).patience(Duration::from_secs(20)).run()
+        client(&options, user, key, &["--"]).arg(line).patience(Duration::from_secs(60)).run()
     }
 }
 
@@ -301,7 +301,7 @@ impl Range<'_> {
             clear()?;
             prepare()?;
             let client = Client::of("bob", &self.host)?.over(&format!("/tmp/mux-{user}"));
-            (attempt.program)(&client, user).patience(Duration::from_secs(20)).run()
+            (attempt.program)(&client, user).patience(Duration::from_secs(60)).run()
         };
         if attempt.proven {
             let ended = run("local")?;

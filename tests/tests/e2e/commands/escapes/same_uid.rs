@@ -102,13 +102,13 @@ fn nonsense_and_silence_keep_nobody_waiting(range: &Range<'_>) -> Outcome {
     let ended = outside(range, &["/srv/ask.py", "x", "garbage"]).run()?;
     require(ended.text() == "closed" || !ended.ok(), || ended.report())?;
     let listed = range.host.ssh("bob", "deployer", &["ls /"])?.expect_ok()?;
-    require(listed.took < Duration::from_secs(20), || format!("bob waited for {:?}", listed.took))
+    require(listed.took < Duration::from_secs(60), || format!("bob waited for {:?}", listed.took))
 }
 
 /// The process that connects ends at once, and its number is given to one of bob's before the question is read.
 fn a_number_that_has_become_somebody_elses_proves_nothing(range: &Range<'_>) -> Outcome {
     Program::new("install").args(&["-d", "-m", "1777", "/tmp/number"]).run()?.expect_ok()?;
-    for round in 0..10 {
+    for round in 0..60 {
         if let Some(answer) = asks_by_a_number_of_bobs(range, &format!("/tmp/number/{round}"))? {
             return require(answer == "refused" || answer == "closed", || {
                 format!("{answer} for nobody's process")
@@ -125,17 +125,17 @@ fn asks_by_a_number_of_bobs(range: &Range<'_>, file: &str) -> Outcome<Option<Str
     // A child of process 1, who buries it at once.
     outside(range, &["setsid", "-f", "/srv/ask.py", "ls /", file]).run()?.expect_ok()?;
     let read = |name: &str| fs::read_to_string(format!("{file}.{name}")).ok().filter(|text| !text.is_empty());
-    let text = wait_until("the number", Duration::from_secs(5), || read("pid"))?;
+    let text = wait_until("the number", Duration::from_secs(60), || read("pid"))?;
     let began = Instant::now();
     let number: u32 = text.trim().parse().map_err(|_| Failure::new(format!("no number: {text:?}")))?;
-    wait_until("its end", Duration::from_secs(5), || {
+    wait_until("its end", Duration::from_secs(60), || {
         (!Path::new(&format!("/proc/{number}")).exists()).then_some(())
     })?;
     let taken =
         [3, 2, 4, 1, 5].iter().find_map(|ahead| takes(range, number, *ahead).transpose()).transpose()?;
     fs::write(file, "")?;
     let in_time = taken.is_some() && began.elapsed() < DAEMON_WAITS;
-    let answer = wait_until("the answer", Duration::from_secs(20), || read("answer"))?;
+    let answer = wait_until("the answer", Duration::from_secs(60), || read("answer"))?;
     drop(taken);
     let named = |record: &Record| record.get("command") == "ls /" && record.get("origin") == "bob";
     let named = asked(range.world, mark).into_iter().find(named);
