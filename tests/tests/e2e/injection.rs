@@ -65,6 +65,8 @@ fn the_key_id_of_a_certificate_is_one_value_whatever_it_says(world: &mut World) 
     let keys = [&laptop, &authority];
     require(login(&host, keys, "alice@example.com")?, || "alice is out".to_owned())?;
     wait_for(&["--decision", "allow"], 1)?;
+    // sshd records it behind the back of its client.
+    world.log().wait_for(0, "end", &[("origin", "alice")])?;
     let long = "x\u{1b}\"=".repeat(1000);
     for (number, id) in HOSTILE.iter().copied().chain([long.as_str()]).enumerate() {
         let mark = world.log().mark();

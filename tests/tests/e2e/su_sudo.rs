@@ -84,7 +84,7 @@ fn login_shells_and_sudoedit_are_no_way_round(world: &mut World) -> Outcome {
 
 /// `sudo -b` returns before its command has run.
 fn wait_for_file(path: &str, expected: bool) -> bool {
-    for _ in 0..if expected { 100 } else { 10 } {
+    for _ in 0..if expected { 3000 } else { 10 } {
         if Path::new(path).exists() {
             return true;
         }

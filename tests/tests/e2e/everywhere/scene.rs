@@ -181,6 +181,8 @@ impl<'w> Scene<'w> {
         require_eq("the account of the session", ended.text(), account)?;
         let pairs = [("account", account), ("origin", login)];
         let record = self.world.log().wait_for(mark, "allow", &pairs).doing(said())?;
+        // sshd records the end behind the back of its client: it is none of what comes next.
+        self.world.log().wait_for(mark, "end", &[("session", record.get("session"))]).doing(said())?;
         let mut roles: Vec<&str> = record.get("role").split(',').collect();
         roles.sort_unstable();
         require_eq("the roles in the record", &roles.join(","), role)
