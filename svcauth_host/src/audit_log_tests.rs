@@ -44,7 +44,7 @@ fn denial() -> Record {
 }
 
 fn receive(socket: &UnixDatagram) -> String {
-    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let mut buffer = vec![0; 1 << 20];
     let size = socket.recv(&mut buffer).unwrap();
     String::from_utf8(buffer[..size].to_vec()).unwrap()
@@ -60,14 +60,21 @@ fn fill(host: &Host) -> u32 {
     taken
 }
 
-/// The quickest of three runs: a busy machine may delay one, a sender that blocks delays all.
-fn quickest(mut run: impl FnMut()) -> Duration {
-    let time = |_| {
+/// How often something that a busy machine delays is tried: a sender that blocks is late each time.
+const TRIES: u32 = 100;
+
+/// How long the first run took that ended before `bound`, or the last one.
+fn within(bound: Duration, mut run: impl FnMut()) -> Duration {
+    let mut took = Duration::MAX;
+    for _ in 0..TRIES {
         let start = Instant::now();
         run();
-        start.elapsed()
-    };
-    (0..3).map(time).min().unwrap()
+        took = start.elapsed();
+        if took < bound {
+            break;
+        }
+    }
+    took
 }
 
 #[test]
@@ -111,7 +118,7 @@ fn a_socket_that_nobody_holds_any_more_is_passed_over() {
 #[test]
 fn without_any_log_the_answer_comes_at_the_deadline_and_names_both_sockets() {
     let host = Host::new();
-    let late = quickest(|| drop(send(&denial(), &host.sinks, DEADLINE)));
+    let late = within(3 * DEADLINE, || drop(send(&denial(), &host.sinks, DEADLINE)));
     assert!(late >= DEADLINE && late < 3 * DEADLINE, "{late:?}");
     let error = send(&denial(), &host.sinks, Duration::ZERO).unwrap_err();
     assert_eq!(error.journal, (host.sinks.journal.clone(), Errno::ENOENT));
@@ -133,25 +140,29 @@ fn a_log_that_does_not_read_costs_the_deadline_and_no_more() {
     let error = send(&denial(), &host.sinks, DEADLINE).unwrap_err();
     assert_eq!((error.journal.1, error.syslog.1), (Errno::EAGAIN, Errno::EAGAIN));
     assert!(error.to_string().starts_with("no log took the record within 100 ms"), "{error}");
-    let took = quickest(|| assert!(send(&denial(), &host.sinks, DEADLINE).is_err()));
+    let took = within(2 * DEADLINE, || assert!(send(&denial(), &host.sinks, DEADLINE).is_err()));
     assert!(took >= DEADLINE && took < 2 * DEADLINE, "{took:?}");
-    let start = Instant::now();
-    assert!(send(&denial(), &host.sinks, Duration::MAX).is_err());
-    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
+    let bound = Duration::from_millis(1500);
+    let took = within(bound, || assert!(send(&denial(), &host.sinks, Duration::MAX).is_err()));
+    assert!(took < bound, "{took:?}");
 }
 
 #[test]
 fn a_log_that_catches_up_before_the_deadline_gets_the_record() {
-    let host = Host::new();
-    let syslog = UnixDatagram::bind(&host.sinks.syslog).unwrap();
-    let queued = fill(&host);
-    let reader = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(30));
-        (0..=queued).for_each(|_| drop(receive(&syslog)));
-    });
-    assert_eq!(send(&denial(), &host.sinks, Duration::from_secs(1)), Ok(Sink::Syslog));
-    // Ends only when the queued ones and this one have been read.
-    reader.join().unwrap();
+    // The log catches up a moment later; on a busy machine that may be too late for some.
+    let is_waited_for = |_| {
+        let host = Host::new();
+        let syslog = UnixDatagram::bind(&host.sinks.syslog).unwrap();
+        let queued = fill(&host);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(30));
+                (0..queued).for_each(|_| drop(receive(&syslog)));
+            });
+            send(&denial(), &host.sinks, Duration::from_secs(1)) == Ok(Sink::Syslog)
+        }) && receive(&syslog).ends_with("reason=not_in_role")
+    };
+    assert!((0..TRIES).any(is_waited_for));
 }
 
 #[test]
@@ -170,14 +181,19 @@ fn a_restarted_log_is_found_again() {
 
 #[test]
 fn a_log_that_is_restarting_gets_the_record_when_it_is_back() {
-    let host = Host::new();
-    let path = host.sinks.syslog.clone();
-    let back = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(50));
-        UnixDatagram::bind(path).unwrap()
-    });
-    assert_eq!(send(&denial(), &host.sinks, Duration::from_millis(900)), Ok(Sink::Syslog));
-    assert!(receive(&back.join().unwrap()).ends_with("reason=not_in_role"));
+    // It is back a moment later; on a busy machine that may be too late for some.
+    let is_waited_for = |_| {
+        let host = Host::new();
+        let (sent, back) = std::thread::scope(|scope| {
+            let back = scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(50));
+                UnixDatagram::bind(&host.sinks.syslog).unwrap()
+            });
+            (send(&denial(), &host.sinks, Duration::from_millis(900)), back.join().unwrap())
+        });
+        sent == Ok(Sink::Syslog) && receive(&back).ends_with("reason=not_in_role")
+    };
+    assert!((0..TRIES).any(is_waited_for));
 }
 
 #[test]
@@ -204,6 +220,6 @@ fn a_writer_for_formatters_sends_one_escaped_line_per_message_and_does_not_block
     assert!(fill(&host) > 0);
     let error = writer.write(b"x").unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
-    let took = quickest(|| assert!(writer.write(b"x").is_err()));
+    let took = within(2 * DEADLINE, || assert!(writer.write(b"x").is_err()));
     assert!(took < 2 * DEADLINE, "{took:?}");
 }

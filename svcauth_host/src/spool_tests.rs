@@ -257,7 +257,7 @@ fn what_stands_in_the_place_of_the_spool_is_never_waited_for_nor_written_to_and_
         assert!(matches!(append_to(&path, &record("a")), Err(SpoolError::Untrusted)), "{name}");
         let (drain, mut strange) = (Drain::at(&path), Vec::new());
         assert!(drain.files(&mut strange).unwrap().is_empty() && strange.len() == 1, "{name}: {strange:?}");
-        assert!(start.elapsed() < Duration::from_secs(5), "{name}");
+        assert!(start.elapsed() < Duration::from_secs(60), "{name}");
         if let Ok(other) = fs::read(folder.join("other")) {
             assert_eq!(other, b"", "{name}");
         }
