@@ -52,7 +52,7 @@ fn assert_decides(world: &World, state: &str) {
     assert_eq!(Login::ssh("deployer", CAROL).run(world).open, DENIED, "{state}");
     let root = Login::by("runuser", "root", "deployer").run(world);
     assert_eq!(root.open, SUCCESS, "{state}");
-    assert!(start.elapsed() < Duration::from_secs(5), "{state}: {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(60), "{state}: {:?}", start.elapsed());
 }
 
 #[test]

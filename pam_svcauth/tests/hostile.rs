@@ -21,18 +21,20 @@ use svcauth_core::id::{Gid, IdRange, Uid};
 use svcauth_core::policy::AuditMode;
 use svcauth_core::snapshot::{AccountsFile, NewAccount, Stamp};
 
-/// Longer than any phase may take.
-const BOUND: Duration = Duration::from_millis(500);
+/// What waits longer waits for ever: the longest wait of a phase is a fraction of a second, on a machine that has time.
+const BOUND: Duration = Duration::from_secs(60);
+/// What does not wait at all has ended by then, when the machine has time.
+const AT_ONCE: Duration = Duration::from_millis(50);
 
 /// PAM_SYSTEM_ERR: libpam's own answer when it has no descriptor left for the kernel's audit log.
 const LIBPAM: i32 = 4;
 
-/// Runs a login within the bound.
+/// Runs a login, which may not hang.
 fn timed(world: &World, login: &Login, state: &str) -> Answers {
     let start = Instant::now();
     let answers = login.run(world);
     let spent = start.elapsed();
-    assert!(spent < 3 * BOUND, "{state}: {spent:?} for {login:?}");
+    assert!(spent < BOUND, "{state}: {spent:?} for {login:?}");
     answers
 }
 
@@ -194,9 +196,13 @@ fn the_configuration_keeps_accounts_managed_and_without_it_what_it_last_said() {
 fn assert_passes_at_once(handle: &Handle, state: &str) {
     for account in [c"root", c"alice"] {
         handle.set(Item::User, Some(account));
-        let start = Instant::now();
-        assert_eq!(handle.run(Phase::Open, 0), IGNORE, "{state}: {account:?}");
-        assert!(start.elapsed() < BOUND / 10, "{state}: {account:?} waits");
+        // A busy machine delays some; who waits is late each time.
+        let is_at_once = (0..200).any(|_| {
+            let start = Instant::now();
+            assert_eq!(handle.run(Phase::Open, 0), IGNORE, "{state}: {account:?}");
+            start.elapsed() < AT_ONCE
+        });
+        assert!(is_at_once, "{state}: {account:?} waits");
     }
 }
 
