@@ -236,15 +236,19 @@ fn a_line_of_any_length_is_garbage_and_a_line_that_is_being_written_is_waited_fo
     fs::write(made.path(2), [whole.as_slice(), &vec![b'x'; 40 << 20]].concat()).unwrap();
     assert_eq!(made.fault(), Some((2, 6, Fault::Garbage)));
     let (most, last) = whole.split_at(whole.len() - 20);
-    fs::write(made.path(2), most).unwrap();
     let live = Against { is_live: true, ..made.against(&[]) };
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            std::thread::sleep(std::time::Duration::from_millis(200));
-            OpenOptions::new().append(true).open(made.path(2)).unwrap().write_all(last).unwrap();
-        });
-        assert_eq!(made.prove_against(&live).fault, None);
-    });
+    // The rest comes a moment later; on a busy machine that may be too late for some.
+    let is_waited_for = |_| {
+        fs::write(made.path(2), most).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(std::time::Duration::from_millis(200));
+                OpenOptions::new().append(true).open(made.path(2)).unwrap().write_all(last).unwrap();
+            });
+            made.prove_against(&live).fault.is_none()
+        })
+    };
+    assert!((0..30).any(is_waited_for));
     fs::write(made.path(2), most).unwrap();
     assert_eq!(made.prove_against(&live).fault.unwrap().fault, Fault::Unfinished);
 }

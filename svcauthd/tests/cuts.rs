@@ -40,7 +40,7 @@ fn config(proxy: &Proxy) -> String {
 /// What a fetch by way of the proxy gives, and how many bytes of the server it took.
 fn fetched(proxy: &Proxy, config: &Config, fault: Fault) -> (Result<Fetched, FetchError>, u64) {
     proxy.set(fault);
-    let found = fetch(config, None, Instant::now() + Duration::from_secs(20));
+    let found = fetch(config, None, Instant::now() + Duration::from_secs(90));
     (found, proxy.passed())
 }
 

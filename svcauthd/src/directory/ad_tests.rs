@@ -35,7 +35,7 @@ fn step((entries, code): Answer) -> Step {
 fn fetched(answers: &[Answer]) -> Result<Fetched, FetchError> {
     let server = Scripted::start(vec![answers.iter().copied().map(step).collect()]);
     let config = server.config("");
-    let found = fetch(&config, Some("secret"), Instant::now() + Duration::from_secs(20));
+    let found = fetch(&config, Some("secret"), Instant::now() + Duration::from_secs(90));
     server.complaints();
     found
 }

@@ -177,6 +177,8 @@ mod tests {
         };
         assert_eq!(codes(60_000, &[answers, answers]), ["ksu", "ksu"]);
         assert_eq!(codes(500, &[hangs, hangs]), ["places_unseen"]);
-        assert_eq!(codes(500, &[answers, hangs]), ["ksu", "places_unseen"]);
+        // What answers at once has done so by then, unless the machine is busy.
+        let tells_both = |patience| codes(patience, &[answers, hangs]) == ["ksu", "places_unseen"];
+        assert!([500, 5_000, 50_000].into_iter().any(tells_both));
     }
 }

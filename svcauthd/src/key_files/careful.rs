@@ -146,7 +146,7 @@ mod tests {
             assert!(refused.contains(why), "{name}: {refused}");
         }
         assert_eq!(read(&home, &at("real/keys")), Ok(Contents::Missing));
-        assert!(started.elapsed().as_secs() < 5);
+        assert!(started.elapsed().as_secs() < 60);
         fs::remove_dir_all(&home).unwrap();
     }
 

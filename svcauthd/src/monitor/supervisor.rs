@@ -292,7 +292,7 @@ mod tests {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let part = part.clone();
         let worker = std::thread::spawn(move || frame::write(&mut theirs, &part, frame::WORKER_MAX));
-        let received = receive(&ours, Instant::now() + Duration::from_secs(20), &mut |_| {}).unwrap();
+        let received = receive(&ours, Instant::now() + Duration::from_secs(60), &mut |_| {}).unwrap();
         worker.join().unwrap().unwrap();
         received
     }

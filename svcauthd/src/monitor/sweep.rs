@@ -156,7 +156,7 @@ mod tests {
 
     /// A process of the account in an audit session of its own.
     fn sleeper() -> (Child, Option<u32>) {
-        let words = ["-c", "echo 7001 > /proc/self/loginuid; exec setpriv --reuid=7001 sleep 60"];
+        let words = ["-c", "echo 7001 > /proc/self/loginuid; exec setpriv --reuid=7001 sleep 3600"];
         let child = Command::new("sh").args(words).process_group(0).spawn().unwrap();
         let status = format!("/proc/{}/status", child.id());
         while !std::fs::read_to_string(&status).unwrap().contains("Uid:\t7001\t7001\t7001") {

@@ -147,10 +147,14 @@ fn a_change_ends_the_wait_at_once_and_nothing_else_before_a_second() {
     let start = Instant::now();
     assert!(follower.wait(writer.as_fd()).unwrap());
     assert!(start.elapsed() >= Duration::from_millis(900), "{:?}", start.elapsed());
-    folder.append(&of("new"));
-    let start = Instant::now();
-    assert!(follower.wait(writer.as_fd()).unwrap());
-    assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
+    // A busy machine delays some; what is not told of a change is late each time.
+    let is_at_once = |_| {
+        folder.append(&of("new"));
+        let start = Instant::now();
+        assert!(follower.wait(writer.as_fd()).unwrap());
+        start.elapsed() < Duration::from_millis(900)
+    };
+    assert!((0..60).any(is_at_once));
 }
 
 #[test]
@@ -160,7 +164,10 @@ fn a_reader_that_goes_away_ends_the_wait_at_once() {
     let mut follower = folder.follow();
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
-    let start = Instant::now();
-    assert!(!follower.wait(writer.as_fd()).unwrap());
-    assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
+    let is_at_once = |_| {
+        let start = Instant::now();
+        assert!(!follower.wait(writer.as_fd()).unwrap());
+        start.elapsed() < Duration::from_millis(900)
+    };
+    assert!((0..60).any(is_at_once));
 }

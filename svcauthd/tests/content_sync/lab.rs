@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use svcauth_core::config::Config;
 use svcauth_tests::directory::{BASE, Directory, Schema, person_dn};
 use svcauth_tests::failure::{Context, Failure, Outcome, require, require_eq};
+use svcauth_tests::program::wait_until;
 use svcauth_tests::site::Site;
 use svcauth_tests::slapd::Slapd;
 use svcauth_tests::world::World;
@@ -14,6 +15,9 @@ use svcauthd::directory::{Answer, Depth, Extent, FetchError, Mark, Request, Sour
 
 use crate::proxy::Proxy;
 use crate::view::View;
+
+/// What has not come by then never comes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a test has.
 pub(crate) struct Lab<'w> {
@@ -113,6 +117,11 @@ impl<'w> Lab<'w> {
     /// Puts the last answer into effect, and compares with what a whole fetch gives without content synchronisation.
     pub(crate) fn agree(&mut self) -> Outcome {
         self.view.apply();
+        require_eq("what the source told", &self.view.text(), &self.read_plainly()?)
+    }
+
+    /// What a whole fetch gives without content synchronisation.
+    fn read_plainly(&self) -> Outcome<String> {
         let mut plain = View::default();
         let deadline = Instant::now() + Duration::from_secs(60);
         let request = Request {
@@ -125,11 +134,24 @@ impl<'w> Lab<'w> {
         let answer = Source::default().fetch(&request, &mut plain);
         answer.map_err(|error| Failure::new(error.to_string())).doing("read all without synchronisation")?;
         plain.apply();
-        require_eq("what the source told", &self.view.text(), &plain.text())
+        Ok(plain.text())
+    }
+
+    /// Waits until the server has no entry of this name, and none with it in its list of members.
+    pub(crate) fn wait_until_nothing_names(&self, dn: &str) -> Outcome {
+        wait_until(&format!("nothing to name {dn}"), PATIENCE, || match self.read_plainly() {
+            Ok(text) => (!text.contains(dn)).then_some(Ok(())),
+            Err(why) => Some(Err(why)),
+        })?
     }
 
     /// Waits until the source stirs; how long that took.
-    pub(crate) fn stirs_within(&mut self, patience: Duration) -> Outcome<Duration> {
+    pub(crate) fn stirs(&mut self) -> Outcome<Duration> {
+        self.stirs_within(PATIENCE)
+    }
+
+    /// Waits this long until the source stirs; how long that took.
+    fn stirs_within(&mut self, patience: Duration) -> Outcome<Duration> {
         let began = Instant::now();
         let (ours, theirs) = UnixStream::pair()?;
         let theirs = OwnedFd::from(theirs);

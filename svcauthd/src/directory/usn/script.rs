@@ -26,7 +26,7 @@ impl Client {
         depth: Depth,
     ) -> Result<(Answer, Vec<Given>), FetchError> {
         let mut sink = Recorder::default();
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(90);
         let config = &self.config;
         let request = Request { config, secret: Some("secret"), deadline, since, depth };
         let answer = self.source.fetch(&request, &mut sink)?;

@@ -253,7 +253,7 @@ mod tests {
         }
 
         fn soon(&self, is_so: impl Fn(&BTreeSet<u32>) -> bool) -> bool {
-            (0..500).any(|_| is_so(&self.own()))
+            (0..5000).any(|_| is_so(&self.own()))
         }
 
         fn signal(mut self) -> Option<i32> {
@@ -273,6 +273,11 @@ mod tests {
         BTreeSet::from(["s".to_owned()])
     }
 
+    /// Kills a group. Each time has an end; on a busy machine it may come too early, and the monitor kills once more.
+    fn kills_all(leader: u32) -> bool {
+        (0..20).any(|_| kill(&overdue(), &Group(leader)) == Sight::new())
+    }
+
     #[test]
     fn what_ignores_sigterm_lives_until_it_is_killed() {
         let leader = Leader::start("trap '' TERM; while :; do sleep 0.05; done");
@@ -281,7 +286,7 @@ mod tests {
         group(process.pid).values().for_each(|found| asked.ask(found));
         std::thread::sleep(std::time::Duration::from_millis(200));
         assert!(process.is_alive(), "it does not ignore SIGTERM");
-        assert_eq!(kill(&overdue(), &Group(process.pid)), Sight::new());
+        assert!(kills_all(process.pid));
         assert_eq!(leader.signal(), Some(9));
         asked.keep(&Sight::new());
         assert!(asked.0.is_empty());
@@ -295,7 +300,7 @@ mod tests {
         let before: BTreeSet<u32> =
             group(id).values().flat_map(|found| found.own.iter().map(|seen| seen.process.pid)).collect();
         assert!(leader.soon(|own| own.iter().any(|pid| !before.contains(pid))), "nothing new begins");
-        assert_eq!(kill(&overdue(), &Group(id)), Sight::new());
+        assert!(kills_all(id));
         (0..20).for_each(|_| assert_eq!(leader.own(), BTreeSet::new(), "something was left"));
     }
 
@@ -307,7 +312,7 @@ mod tests {
         kill(&BTreeSet::from(["another".to_owned()]), &Group(id));
         std::thread::sleep(std::time::Duration::from_millis(50));
         assert!(leader.0.try_wait().unwrap().is_none());
-        kill(&overdue(), &Group(id));
+        assert!(kills_all(id));
         assert_eq!(leader.signal(), Some(9));
     }
 }
