@@ -121,7 +121,7 @@ impl Peer {
 
     /// The end of the one command that was asked for.
     pub(crate) fn end(&self) -> Outcome<Told> {
-        let told = wait_until("the end to be told", Duration::from_secs(10), || {
+        let told = wait_until("the end to be told", Duration::from_secs(60), || {
             self.heard().told.into_iter().find(|told| !matches!(told, Told::Output(_) | Told::Size { .. }))
         })?;
         let heard = self.heard();

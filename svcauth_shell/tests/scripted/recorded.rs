@@ -22,7 +22,7 @@ crate::sharing!("recorded":
     a_daemon_that_stays_away_ends_the_session,
 );
 
-const SECONDS: Duration = Duration::from_secs(10);
+const SECONDS: Duration = Duration::from_secs(60);
 
 /// Says when it has the terminal, at first and each time it goes on.
 const SLEEPER: &str = "import signal, time\n\
@@ -117,7 +117,8 @@ fn a_new_size_reaches_the_shell_and_is_told(world: &mut World) -> Outcome {
     let peer = Peer::saying(recorded())?;
     let mut talk = begin(world)?;
     let ours = format!("/proc/{}/fd/0", process_of(&mut talk)?);
-    talk.line("trap 'echo res''ized' WINCH")?;
+    talk.line("trap 'echo res''ized' WINCH; echo se''t")?;
+    talk.expect("set")?;
     Program::new("stty").args(&["-F", &ours, "cols", "123", "rows", "45"]).run()?.expect_ok()?;
     wait_until("the size to be told", SECONDS, || {
         peer.heard().told.contains(&Told::Size { columns: 123, rows: 45 }).then_some(())
@@ -178,15 +179,17 @@ fn nothing_is_shown_that_the_daemon_has_not_taken(world: &mut World) -> Outcome 
     let print = format!("head -c {BYTES} /dev/zero | tr '\\0' x; exit\n");
     let peer = Peer::saying(recorded())?;
     let ended = session(world).input(print.as_str()).run()?.expect_ok()?;
+    // The last that is told: all before it has been heard then.
+    require(peer.end()? == Told::Exited(0), || format!("{:?}", peer.heard().told.last()))?;
     require(ended.stdout.len() == BYTES && peer.heard().output().len() == BYTES, || {
         format!("{}", ended.stdout.len())
     })?;
     // One that answers and then reads nothing: what is shown is what a socket holds.
     let peer = Peer::deaf(recorded())?;
-    let started = Instant::now();
-    let ended = session(world).input(print.as_str()).run()?.expect_code(255)?;
+    let patience = Duration::from_secs(180);
+    let ended = session(world).input(print.as_str()).patience(patience).run()?.expect_code(255)?;
     require(ended.stdout.len() < BYTES / 2, || format!("{} bytes are shown", ended.stdout.len()))?;
-    require(started.elapsed() < Duration::from_secs(50) && peer.heard().told.is_empty(), || ended.report())
+    require(peer.heard().told.is_empty(), || ended.report())
 }
 
 fn the_recording_goes_on_with_the_daemon_that_takes_over(world: &mut World) -> Outcome {
@@ -230,12 +233,12 @@ fn a_recording_that_may_not_go_on_ends_the_session(world: &mut World) -> Outcome
 fn a_daemon_that_stays_away_ends_the_session(world: &mut World) -> Outcome {
     let peer = Peer::saying(recorded())?;
     let talk = begin(world)?;
-    peer.cut();
     let started = Instant::now();
+    peer.cut();
     let (status, shown) = talk.end()?;
     require(status == 255 && shown.contains("that cannot go on: svcauthd is gone"), || {
         format!("{status}\n{shown}")
     })?;
     let took = started.elapsed();
-    require((Duration::from_secs(9)..Duration::from_secs(15)).contains(&took), || format!("{took:?}"))
+    require(took >= Duration::from_secs(9), || format!("{took:?}"))
 }
