@@ -15,7 +15,7 @@ use crate::program::{Background, Program, as_pid, wait_until};
 /// Where machines have their files; `/run` is the ground's own.
 const PLACE: &str = "/run/machines";
 /// How long a boot may take on a slow machine with many of them.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// What systemd-nspawn says when the machine inside wants to be booted again.
 const WANTS_REBOOT: i32 = 133;
 

@@ -101,7 +101,7 @@ impl Machine {
     /// `apt-get` with words for a shell; asks nobody anything.
     pub fn apt(&self, words: &str) -> Outcome {
         let script = format!("DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends {words}");
-        let run = self.program(&["sh", "-euc", &script])?.patience(Duration::from_secs(180));
+        let run = self.program(&["sh", "-euc", &script])?.patience(Duration::from_secs(600));
         run.run()?.expect_ok().map(drop)
     }
 }

@@ -75,7 +75,7 @@ impl Machine {
     /// Waits until `svcauth status --json` names this state.
     pub fn wait_for_state(&self, state: &str) -> Outcome {
         let word = format!("\"state\":\"{state}\"");
-        self.wait_until(&format!("svcauth status to say {state}"), Duration::from_secs(30), |machine| {
+        self.wait_until(&format!("svcauth status to say {state}"), Duration::from_secs(120), |machine| {
             let answer = machine.run(&["svcauth", "status", "--json"]).ok()?;
             answer.stdout.replace(' ', "").contains(&word).then_some(())
         })
@@ -95,7 +95,7 @@ impl Machine {
     fn and_sshd_listens(&self, words: &[&str]) -> Outcome {
         let before = self.tell(LISTENING)?;
         self.ask(words)?;
-        self.wait_until("sshd to listen again", Duration::from_secs(30), |machine| {
+        self.wait_until("sshd to listen again", Duration::from_secs(120), |machine| {
             (machine.tell(LISTENING).ok()? != before).then_some(())
         })
     }

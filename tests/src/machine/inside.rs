@@ -11,6 +11,8 @@ use crate::keys::Key;
 use crate::program::{Background, Ended, Program};
 use crate::sshd::CLIENT;
 
+/// How long a program may take when nobody says: several machines do something at a time.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// Where the machine has the private keys of the people of a test; root's alone.
 const KEYS: &str = "/root/keys";
 
@@ -18,7 +20,7 @@ impl Machine {
     /// A program of the machine, as root, in all of its namespaces; for one that needs input, patience or a variable.
     pub fn program(&self, words: &[&str]) -> Outcome<Program> {
         let leader = self.leader()?.to_string();
-        Ok(Program::new("nsenter").args(&["-t", &leader, "-a", "--"]).args(words))
+        Ok(Program::new("nsenter").patience(PATIENCE).args(&["-t", &leader, "-a", "--"]).args(words))
     }
 
     /// Runs a program to its end; any exit status will do.
@@ -115,7 +117,7 @@ impl Machine {
     /// Waits for a record behind the first `mark` ones that holds every part, e.g. `"decision":"deny"`.
     pub fn wait_for_record(&self, mark: usize, parts: &[&str]) -> Outcome<String> {
         let has = |line: &String| parts.iter().all(|part| line.contains(part));
-        self.wait_until(&format!("a record with {parts:?}"), Duration::from_secs(10), |machine| {
+        self.wait_until(&format!("a record with {parts:?}"), Duration::from_secs(60), |machine| {
             machine.records().into_iter().skip(mark).find(has)
         })
     }

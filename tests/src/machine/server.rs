@@ -111,7 +111,7 @@ fn start_slapd(folder: &Path, address: &str) -> Outcome<Background> {
     let mut process = slapd.start(log)?;
     let listens = || std::net::TcpStream::connect((address, 636)).ok().map(drop);
     let mut ended = None;
-    wait_until("slapd on port 636", Duration::from_secs(30), || {
+    wait_until("slapd on port 636", Duration::from_secs(120), || {
         ended = process.ended();
         listens().or_else(|| ended.map(drop))
     })?;

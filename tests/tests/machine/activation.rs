@@ -1,6 +1,6 @@
 //! `svcauth enable` where systemd runs: the trial and its unit, reboots and power cuts.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use svcauth_tests::failure::{Outcome, require, require_contains, require_eq};
 use svcauth_tests::machine::{Debian, Etc, Machine};
@@ -14,7 +14,9 @@ machine_cases!("activation":
 );
 
 const UNIT: &str = "svcauth-rollback.service";
-const PATIENCE: Duration = Duration::from_secs(60);
+/// There while nobody has confirmed.
+const PENDING: &str = "/var/lib/svcauth/activation/pending";
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn state_of_unit(machine: &Machine) -> Outcome<String> {
     Ok(machine.run(&["systemctl", "is-active", UNIT])?.text().to_owned())
@@ -53,9 +55,7 @@ fn others_get_in(machine: &Machine) -> Outcome {
 }
 
 fn wait_until_put_back(machine: &Machine) -> Outcome {
-    machine.wait_until("the marker to go", PATIENCE, |machine| {
-        (!machine.exists("/var/lib/svcauth/activation/pending")).then_some(())
-    })?;
+    machine.wait_until("the marker to go", PATIENCE, |machine| (!machine.exists(PENDING)).then_some(()))?;
     machine.wait_until("the unit to end", PATIENCE, |machine| {
         (state_of_unit(machine).ok()? == "inactive").then_some(())
     })
@@ -65,14 +65,11 @@ fn what_nobody_confirms_is_put_back_by_the_unit(debian: &Debian) -> Outcome {
     let machine = configured(debian)?;
     machine.explaining(|machine| {
         let before = Etc::of(machine)?;
-        try_out(machine, "20s")?;
+        try_out(machine, "45s")?;
         is_in_force(machine)?;
         require_eq("the unit", &state_of_unit(machine)?, &"active".to_owned())?;
-        let began = Instant::now();
         machine.ask(&["systemctl", "restart", "ssh.service"])?;
-        require(began.elapsed() < Duration::from_secs(10), || {
-            "sshd waited for the end of the trial".to_owned()
-        })?;
+        require(machine.exists(PENDING), || "sshd waited for the end of the trial".to_owned())?;
         is_in_force(machine)?;
         wait_until_put_back(machine)?;
         is_as_before(machine, &before)?;
@@ -106,9 +103,7 @@ fn a_power_cut_during_a_trial_is_put_back_before_anybody_logs_in(debian: &Debian
     machine.cut_power()?;
     machine.power_on()?;
     machine.explaining(|machine| {
-        require(!machine.exists("/var/lib/svcauth/activation/pending"), || {
-            "the marker is still there".to_owned()
-        })?;
+        require(!machine.exists(PENDING), || "the marker is still there".to_owned())?;
         is_as_before(machine, &before)?;
         let property = |unit: &str, name: &str| {
             let asked = machine.ask(&["systemctl", "show", "--value", "-p", name, unit])?;
@@ -126,7 +121,7 @@ fn stacks_that_shut_everybody_out_are_put_back_by_the_unit(debian: &Debian) -> O
     let machine = configured(debian)?;
     machine.explaining(|machine| {
         let before = Etc::of(machine)?;
-        try_out(machine, "15s")?;
+        try_out(machine, "45s")?;
         others_get_in(machine)?;
         machine.write("/etc/pam.d/common-account", 0o644, "account required pam_deny.so\n")?;
         machine.write("/etc/ssh/sshd_config.d/10-svcauth.conf", 0o644, "DenyUsers *\n")?;

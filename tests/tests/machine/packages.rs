@@ -197,17 +197,17 @@ fn the_daemon_does_all_of_its_work_in_the_sandbox_of_its_unit(debian: &Debian) -
         let words = [&["ssh"], CLIENT, &["-oBatchMode=yes", "-i/root/keys/bob", "-tt"]].concat();
         let words = [&words[..], &["deployer@127.0.0.1", "sleep 300"]].concat();
         let mut bob = machine.spawn("bob", &words)?;
-        machine.wait_until("bob's session", Duration::from_secs(20), |machine| {
+        machine.wait_until("bob's session", Duration::from_secs(120), |machine| {
             machine.ask(&["svcauth", "who"]).ok().filter(|said| said.contains("sleep 300")).map(drop)
         })?;
         machine.tell("sed -i '/^member: uid=bob/d' /etc/svcauth/directory.ldif; svcauth sync")?;
-        machine.wait_until("the end of bob's session", Duration::from_secs(20), |_| bob.ended())?;
+        machine.wait_until("the end of bob's session", Duration::from_secs(120), |_| bob.ended())?;
         let said = machine.read("/root/bob.out")?;
         require_contains("bob's terminal", &said, "the access of bob to deployer has ended")?;
         machine.run(&["pgrep", "-u", "7001", "-x", "sleep"])?.expect_code(1)?;
         require_contains("the audit trail", &machine.ask(&["svcauth", "log"])?, "revoked")?;
         machine.tell("for turn in $(seq 120); do su deployer -c true; done")?;
-        machine.wait_until("a second file of the trail", Duration::from_secs(30), |machine| {
+        machine.wait_until("a second file of the trail", Duration::from_secs(120), |machine| {
             let proof = machine.run(&["svcauth", "log", "verify"]).ok().filter(|ended| ended.ok())?;
             proof.stdout.contains("in 2 files").then_some(())
         })
@@ -223,10 +223,13 @@ fn require_sandboxed(machine: &Machine) -> Outcome {
         format!("Uid: {user} {user} {user} {user} CapPrm: 0000000000000000 NoNewPrivs: 1 Seccomp: 2 ");
     // The worker is root until it has begun.
     let mut last = String::new();
-    let both =
-        machine.wait_until("the monitor and its worker in the sandbox", Duration::from_secs(20), |machine| {
+    let both = machine.wait_until(
+        "the monitor and its worker in the sandbox",
+        Duration::from_secs(120),
+        |machine| {
             last = machine.tell(facts).ok()?;
             (last.contains(monitor) && last.contains(&worker) && last.lines().count() == 2).then_some(())
-        });
+        },
+    );
     both.map_err(|why| Failure::new(format!("{why}:\n{last}")))
 }

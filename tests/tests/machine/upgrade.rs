@@ -37,7 +37,7 @@ fn fifty_processes_with_the_old_module_go_on_through_upgrade_and_downgrade(debia
             all.push(machine.spawn(&format!("looking-{number}"), &["perl", "-e", LOOKING])?);
         }
         let count = |end: &str| machine.tell(&format!("{MAPPED}{end}' || true"));
-        wait_until("fifty modules in memory", Duration::from_secs(30), || {
+        wait_until("fifty modules in memory", Duration::from_secs(120), || {
             (count("so.2$").ok()? == PROCESSES.to_string()).then_some(())
         })?;
         machine.install(debian.packages(), Version::Next)?;
@@ -53,9 +53,10 @@ fn fifty_processes_with_the_old_module_go_on_through_upgrade_and_downgrade(debia
 
 /// Starts a script, kills all of it after a while, and lets dpkg finish; false when the script was faster.
 fn kill_in_the_middle(machine: &Machine, script: &str, after: Duration) -> Outcome<bool> {
-    // A group of its own, so that maintainer scripts die with their dpkg.
+    // A group of its own, so that maintainer scripts die with their dpkg; the time begins when there is one.
     let runs = format!(
-        "setsid sh -c {} >/root/killed.out 2>&1 & p=$!; sleep {}; kill -9 -$p 2>/dev/null && echo killed; wait",
+        "setsid sh -c {} >/root/killed.out 2>&1 & p=$!; \
+         while kill -0 $p 2>/dev/null && ! kill -0 -$p 2>/dev/null; do sleep 0.01; done; sleep {}; kill -9 -$p 2>/dev/null && echo killed; wait",
         quoted(script),
         after.as_secs_f64()
     );

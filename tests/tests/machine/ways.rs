@@ -11,7 +11,7 @@ use svcauth_tests::program::wait_until;
 pub(crate) type Tried = (&'static str, bool);
 
 /// How long cron may take to run a job that is due at once.
-const CRON: Duration = Duration::from_secs(10);
+const CRON: Duration = Duration::from_secs(60);
 
 /// A program as root that must print who it is.
 struct Way {
@@ -33,7 +33,7 @@ macro_rules! console {
         concat!(
             "install -m 666 /dev/null /run/console.",
             $user,
-            "; timeout 20 script -qec 'exec login -f ",
+            "; timeout 60 script -qec 'exec login -f ",
             $user,
             "' /dev/null </dev/null >/dev/null; cat /run/console.",
             $user,

@@ -14,6 +14,7 @@ fn login(machine: &Machine) -> Outcome<Conversation> {
     let ssh = machine.program(&["ssh"])?.args(CLIENT);
     let ssh = ssh.args(&["-oBatchMode=yes", "-tt", "-i", "/root/keys/bob", "deployer@127.0.0.1"]);
     let mut shell = ssh.converse()?;
+    shell.expect("$ ")?;
     shell.line("PS1='prompt''> '")?;
     shell.expect("prompt> ")?;
     Ok(shell)
