@@ -319,6 +319,30 @@ fn a_service_without_svcauth_is_named_by_what_is_known_of_it() {
 }
 
 #[test]
+fn a_service_with_account_lines_alone_is_a_fault_only_where_it_is_known_to_let_people_in() {
+    for (service, text, code) in [
+        // Its session lines are those of `other`: that is no worse than to have none of svcauth at all.
+        (
+            "mine",
+            "auth required pam_unix.so\naccount required pam_unix.so\n",
+            Some("pam_other_service_unprotected mine"),
+        ),
+        ("vsftpd", "account required pam_unix.so\n", Some("pam_service_unprotected vsftpd")),
+        // As the package sssd-common has it.
+        (
+            "sssd-shadowutils",
+            "#%PAM-1.0\nauth [success=done ignore=ignore default=die] pam_unix.so nullok try_first_pass\n\
+             auth required pam_deny.so\n\naccount required pam_unix.so\naccount required pam_permit.so\n",
+            None,
+        ),
+    ] {
+        let world = World::new("account-lines");
+        world.write(&format!("/etc/pam.d/{service}"), text);
+        assert_eq!(world.codes(), code.into_iter().collect::<Vec<_>>(), "{service}: {text}");
+    }
+}
+
+#[test]
 fn a_common_line_is_one_finding_that_names_its_services() {
     let world = World::new("grouped");
     world.change("common-session", "default=die", "default=ignore");

@@ -65,7 +65,8 @@ const LET_IN: &[&str] = &[
     "vmtoolsd",
 ];
 
-/// Services through which nobody becomes an account: root's own, changing a password, a part of other stacks.
+/// Services through which nobody becomes an account: root's own, changing a password, a part of other stacks, and the one that
+/// sssd checks passwords of /etc/shadow with, for a service whose own stack then decides.
 const NOBODY: &[&str] = &[
     "runuser",
     "runuser-l",
@@ -83,6 +84,7 @@ const NOBODY: &[&str] = &[
     "userdel",
     "usermod",
     "config-util",
+    "sssd-shadowutils",
     "postlogin",
     "system-auth",
     "password-auth",
@@ -119,7 +121,8 @@ pub(super) fn missing(look: &Look<'_>, kind: Kind) -> Option<Finding> {
         (false, false) => &lint::PAM_OTHER_SERVICE_UNPROTECTED,
         (true, false) => &lint::PAM_SESSION_MISSING,
         (false, true) if kind == Kind::OpensSessions => &lint::PAM_ACCOUNT_MISSING,
-        (false, true) => &lint::PAM_SERVICE_UNPROTECTED,
+        (false, true) if lets_in => &lint::PAM_SERVICE_UNPROTECTED,
+        (false, true) => &lint::PAM_OTHER_SERVICE_UNPROTECTED,
     };
     let (what, phase) = match (look.has_ours(Phase::Account), look.has_ours(Phase::Session)) {
         (false, false) => (
