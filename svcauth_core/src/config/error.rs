@@ -126,18 +126,21 @@ fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
+/// The known word that was probably meant; none when none is near.
+#[must_use]
+pub fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
+    let nearest = known.iter().map(|word| (distance(given, word), *word)).min();
+    // Half of a short word is another word: "all" is not "any".
+    let is_near = |(distance, word): &(usize, &str)| {
+        *distance <= 2.max(word.len() / 3) && distance * 2 <= word.len().max(given.len())
+    };
+    nearest.filter(is_near).map(|(_, word)| word)
+}
+
 /// `unknown WHAT "given"`, with the nearest known word, or all of them when none is near.
 pub(super) fn unknown(what: &str, given: &str, known: &[&str]) -> String {
-    let nearest = known
-        .iter()
-        .map(|word| (distance(given, word), *word))
-        .min()
-        // Half of a short word is another word: "all" is not "any".
-        .filter(|(distance, word)| {
-            *distance <= 2.max(word.len() / 3) && distance * 2 <= word.len().max(given.len())
-        });
-    let hint = nearest
-        .map_or_else(|| format!("expected {}", list(known)), |(_, word)| format!("did you mean \"{word}\"?"));
+    let hint = nearest(given, known)
+        .map_or_else(|| format!("expected {}", list(known)), |word| format!("did you mean \"{word}\"?"));
     format!("unknown {what} \"{}\"; {hint}", given.escape_default())
 }
 

@@ -26,7 +26,7 @@ pub use audit::Audit;
 pub use bind::Bind;
 pub use directory::{Changes, Directory, DirectoryKind, LdapDirectory, Tls};
 pub use entries::{Accounts, Groups, People, Search};
-pub use error::ConfigError;
+pub use error::{ConfigError, nearest};
 pub use filter::{Filter, FilterError};
 pub use servers::ServerSource;
 pub use sessions::{OnRevoke, Sessions};

@@ -49,6 +49,7 @@ lints! {
     COMMAND_MISSING = Note "command_missing";
     RULE_UNMANAGED = Warning "rule_unmanaged";
     RULE_UNKNOWN_ACCOUNT = Note "rule_unknown_account";
+    RULE_UNKNOWN_SERVICE = Note "rule_unknown_service";
 
     PAM_SERVICE_UNPROTECTED = Fault "pam_service_unprotected";
     PAM_OTHER_SERVICE_UNPROTECTED = Warning "pam_other_service_unprotected";

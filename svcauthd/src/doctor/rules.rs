@@ -1,14 +1,15 @@
-//! Access rules about names that svcauth does not manage: whoever wrote them believes in limits that are none.
+//! Access rules about names that svcauth does not manage, or that PAM does not know: whoever wrote them believes in what is not.
 
 use std::path::Path;
 
-use svcauth_core::config::{Managed, WrittenRule};
+use svcauth_core::config::{Managed, WrittenRule, nearest};
 use svcauth_host::host_names::host_names;
 use svcauth_host::paths;
 
-use super::{Finding, Host, Site, lint};
+use super::{Finding, Host, Site, lint, pam};
 use crate::limits;
 use crate::local_names::LocalNames;
+use crate::pam_stack::Reader;
 
 pub(super) fn examine(host: &Host, site: &Site) -> Vec<Finding> {
     let (Some(loaded), Some(managed)) = (&site.loaded, &site.managed) else { return Vec::new() };
@@ -19,7 +20,36 @@ pub(super) fn examine(host: &Host, site: &Site) -> Vec<Finding> {
     let accounts: Vec<&str> = site.accounts.iter().map(|account| account.name.as_str()).collect();
     // Without data nobody knows what the directory has.
     let accounts = site.access.as_ref().map(|_| accounts.as_slice());
-    rules.iter().flat_map(|rule| of_rule(rule, managed, &users, accounts)).collect()
+    let services = Reader::new(host.root()).services();
+    let mut found: Vec<Finding> =
+        rules.iter().flat_map(|rule| of_rule(rule, managed, &users, accounts)).collect();
+    found.extend(rules.iter().filter_map(|rule| unknown_services(rule, &services)));
+    found
+}
+
+/// Services that have no file here, and that nobody installs under that name: `here` are those that have one.
+fn unknown_services(rule: &WrittenRule, here: &[String]) -> Option<Finding> {
+    let here: Vec<&str> = here.iter().map(String::as_str).collect();
+    let known = pam::well_known();
+    let unknown: Vec<&str> = rule
+        .services
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !here.contains(name) && !known.contains(name))
+        .collect();
+    let first = unknown.first()?;
+    let what = format!(
+        "this rule is about the service {}, which has no file in /etc/pam.d: it lets nobody in through it",
+        unknown.join(", ")
+    );
+    let fix = match nearest(first, &here).or_else(|| nearest(first, &known)) {
+        Some(name) => {
+            format!("did you mean {name} in the place of {first}? Write that, or leave it for later")
+        }
+        None => "correct the name (ls /etc/pam.d), or leave it for later".to_owned(),
+    };
+    let line = usize::try_from(rule.line).unwrap_or_default();
+    Some(lint::RULE_UNKNOWN_SERVICE.at(Path::new(paths::CONFIG), line, what, fix))
 }
 
 /// `accounts`: those that are managed here, if that is known.
@@ -63,7 +93,7 @@ fn of_rule(
 mod tests {
     use svcauth_core::config::Config;
 
-    use super::{LocalNames, of_rule};
+    use super::{LocalNames, of_rule, unknown_services};
 
     fn codes(accounts: &str, known: Option<&[&str]>) -> Vec<(&'static str, Option<usize>)> {
         let config = format!(
@@ -84,5 +114,32 @@ mod tests {
         assert_eq!(codes("\"deploier\"", known), [("rule_unknown_account", Some(7))]);
         // Without data nobody knows who is missing.
         assert_eq!(codes("\"deploier\", \"backup\"", None), [("rule_unmanaged", Some(7))]);
+    }
+
+    #[test]
+    fn a_service_without_a_file_is_named_with_the_one_that_was_meant() {
+        let found = |services: &str| {
+            let config = format!(
+                "[directory]\nkind = \"ldif\"\nfile = \"/etc/d.ldif\"\n[accounts]\nid_range = \"7000-7999\"\n\
+                 [[access]]\naccounts = [\"*\"]\nroles = [\"r\"]\n{services}"
+            );
+            let config = Config::parse(&config).unwrap();
+            let here = ["common-auth", "mine", "sshd", "su"].map(str::to_owned);
+            unknown_services(&config.access[0], &here)
+        };
+        // Those of a rule that names none, and those that this host does not have: sudo is not installed here.
+        for fine in ["", "services = [\"sshd\", \"mine\", \"sudo\", \"vsftpd\"]\n"] {
+            assert_eq!(found(fine), None, "{fine}");
+        }
+        let ssh = found("services = [\"sudo\", \"ssh\"]\n").unwrap();
+        assert_eq!((ssh.code, ssh.place.unwrap().1), ("rule_unknown_service", Some(6)));
+        assert!(
+            ssh.what.contains("service ssh,") && ssh.fix.contains("did you mean sshd"),
+            "{} {}",
+            ssh.what,
+            ssh.fix
+        );
+        let other = found("services = [\"payroll\", \"ssh\"]\n").unwrap();
+        assert!(other.what.contains("payroll, ssh") && other.fix.contains("ls /etc/pam.d"), "{}", other.fix);
     }
 }

@@ -40,6 +40,12 @@ pub(super) const LIMITS: &[Fault] = &[
     row("rule_unmanaged", CONFIG, &[CONFIG], "rule_about nobody"),
     row("rule_unknown_account", CONFIG, &[CONFIG], "rule_about deploier"),
     row(
+        "rule_unknown_service",
+        CONFIG,
+        &[CONFIG],
+        "rule_about deployer; echo 'services = [\"ssh\"]' >>/etc/svcauth/svcauth.toml",
+    ),
+    row(
         "command_missing",
         CONFIG,
         &[CONFIG],

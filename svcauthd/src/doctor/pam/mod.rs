@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use self::answers::is_ours;
+pub(super) use self::services::well_known;
 use self::services::{Kind, kind_of};
 use super::lint;
 use super::{Finding, Host};

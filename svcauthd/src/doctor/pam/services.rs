@@ -95,6 +95,11 @@ const NOBODY: &[&str] = &[
     "lightdm-greeter",
 ];
 
+/// Services that people log in through, whether or not this host has them.
+pub(in crate::doctor) fn well_known() -> Vec<&'static str> {
+    [OPEN_SESSIONS, LET_IN].concat()
+}
+
 /// What a service is for; a file that others include, and nobody knows as a service, is a part of them.
 pub(super) fn kind_of(service: &str, is_included: bool) -> Kind {
     let is_left_behind = service.contains(".dpkg-")
