@@ -3,7 +3,57 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::{run, workspace};
+use svcauth_tests::program::Program;
+
+use super::{Scratch, run, workspace};
+
+/// Removals in a root folder that is this machine's with a layer over it. `$1`: a folder of our own; `$2`: `packaging`. What is in
+/// `edited` comes from a trial that a removal ends, and `svcauth disable` has just said that it is kept there.
+const EDITED: &str = r#"
+mount -t tmpfs tmpfs "$1"
+mkdir "$1/upper" "$1/work" "$1/root"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
+rm -rf "$1/root/run/systemd" "$1/root/var/lib/svcauth"
+state=$1/root/var/lib/svcauth
+fill() {
+    mkdir -p "$state/activation"
+    for file in access.snap activation/journal activation/pending activation/active activation/lock; do : >"$state/$file"; done
+}
+script() { cp "$2" "$1/root/script"; DPKG_MAINTSCRIPT_PACKAGE=svcauth chroot "$1/root" sh /script "$3"; }
+for step in 'deb/svcauth/postrm remove' 'rpm/svcauth.postun 0'; do
+    rm -rf "$state"
+    fill
+    script "$1" "$2/${step% *}" "${step#* }"
+    [ ! -e "$state/activation" ]
+    fill
+    mkdir "$state/activation/edited"
+    echo '# mine' >"$state/activation/edited/etc_nsswitch.conf"
+    script "$1" "$2/${step% *}" "${step#* }"
+    [ "$(ls "$state/activation")" = edited ]
+done
+script "$1" "$2/deb/svcauth/postrm" purge 2>&1 | grep 'is kept in /var/lib/svcauth/activation/edited'
+[ "$(cat "$state/activation/edited/etc_nsswitch.conf")" = '# mine' ]
+[ "$(ls "$state")" = activation ]
+rm -r "$state/activation"
+fill
+script "$1" "$2/deb/svcauth/postrm" purge
+[ ! -e "$state" ]
+"#;
+
+#[test]
+fn what_an_administrator_had_edited_outlives_the_packages_and_nothing_else_does() {
+    if !nix::unistd::geteuid().is_root() {
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), "SKIPPED: a root folder takes root");
+        return;
+    }
+    let scratch = Scratch::new("edited");
+    let path = scratch.0.join("edited.sh");
+    fs::write(&path, EDITED).unwrap();
+    let words = ["unshare", "--mount", "--propagation", "private", "sh", "-eu"];
+    let program = Program::from_words(&words).unwrap().arg(&path).arg(&scratch.0).arg(workspace("packaging"));
+    program.run().unwrap().expect_ok().unwrap();
+}
 
 /// Every script below `packaging`: with a `#!` line, or a scriptlet of RPM, which has none.
 pub(crate) fn scripts() -> Vec<PathBuf> {
