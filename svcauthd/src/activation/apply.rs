@@ -1,6 +1,6 @@
 //! Carrying out a plan, and undoing it. Whatever ends it in the middle, the journal says how to go back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::change::{Change, Content, Part, commit, discard, prepare};
 use super::journal::{Journal, Pending};
@@ -122,7 +122,7 @@ fn is_last_of(part: Part, changes: &[Change], at: usize) -> bool {
 /// # Errors
 /// The first file that could not be put back; the journal stays, and the others are put back.
 pub fn undo(journal: &Journal, host: &dyn Host) -> Result<Vec<PutBack>, Trouble> {
-    let changes = journal.changes()?;
+    let changes = without_what_is_gone(journal.changes()?);
     let (mut done, mut failed) = (Vec::new(), None);
     for (at, change) in changes.iter().enumerate().rev() {
         match put_back(journal, change) {
@@ -138,6 +138,37 @@ pub fn undo(journal: &Journal, host: &dyn Host) -> Result<Vec<PutBack>, Trouble>
         Some(why) => Err(why),
         None => journal.forget().map(|()| done),
     }
+}
+
+/// Where old stacks call a module that somebody has removed meanwhile, with its lines, they would shut everybody out: our lines
+/// are taken out of those that are there, and of what pam-auth-update remembers. Only where svcauth was being switched on: a way
+/// out that was ended is undone to the stacks that guard.
+fn without_what_is_gone(changes: Vec<Change>) -> Vec<Change> {
+    let text = |content: &Option<Content>| {
+        content.as_ref().map(|it| String::from_utf8_lossy(&it.bytes).into_owned()).unwrap_or_default()
+    };
+    let now = |change: &Change| Content::read(&change.path).ok().flatten();
+    let is_pam = |change: &&Change| change.part == Part::Pam;
+    let is_way_out = changes.iter().filter(is_pam).any(|it| text(&it.old).lines().any(pam::calls_module));
+    let is_gone = |it: &Change| pam::calls_what_is_gone(&text(&it.old), &text(&now(it)));
+    if is_way_out || !changes.iter().filter(is_pam).any(is_gone) {
+        return changes;
+    }
+    let keep = |change: Change| match now(&change).filter(|_| change.part == Part::Pam) {
+        Some(now) => {
+            let old = now.with(without_us(&change.path, &now.bytes));
+            Change { old: Some(old), new: Some(now), ..change }
+        }
+        None => change,
+    };
+    changes.into_iter().map(keep).collect()
+}
+
+/// A stack, or what pam-auth-update remembers, without our lines.
+fn without_us(path: &Path, bytes: &[u8]) -> Vec<u8> {
+    let without =
+        if path.starts_with(pam::MEMORY) { pam::memory_without_svcauth } else { pam::without_svcauth };
+    std::str::from_utf8(bytes).map_or_else(|_| bytes.to_vec(), |text| without(text).into_bytes())
 }
 
 /// The last change of a part, backwards: whoever depends on it is told, in any case. A run that was ended may have changed the
@@ -189,7 +220,7 @@ pub fn way_out(active: &[Change]) -> Result<Vec<Change>, Trouble> {
     Ok(out)
 }
 
-fn recorded<'a>(active: &'a [Change], path: &std::path::Path) -> Option<&'a Change> {
+fn recorded<'a>(active: &'a [Change], path: &Path) -> Option<&'a Change> {
     active.iter().find(|change| change.path == path)
 }
 
@@ -240,14 +271,10 @@ fn pam_out(active: &[Change]) -> Result<Vec<Change>, Trouble> {
         return Ok(active.iter().filter(ours).rev().map(back).collect());
     }
     let mut out = Vec::new();
-    let text = |bytes: &[u8], without: fn(&str) -> String| {
-        std::str::from_utf8(bytes).map_or_else(|_| bytes.to_vec(), |text| without(text).into_bytes())
-    };
     for stack in pam::STACKS.iter().rev() {
-        let memory = std::path::Path::new(pam::MEMORY).join(stack);
-        out.extend(out_of(&[], memory, Part::Pam, |bytes| Some(text(bytes, pam::memory_without_svcauth)))?);
-        let path = pam::stack_path(stack);
-        out.extend(out_of(&[], path, Part::Pam, |bytes| Some(text(bytes, pam::without_svcauth)))?);
+        for path in [Path::new(pam::MEMORY).join(stack), pam::stack_path(stack)] {
+            out.extend(out_of(&[], path.clone(), Part::Pam, |bytes| Some(without_us(&path, bytes)))?);
+        }
     }
     Ok(out)
 }

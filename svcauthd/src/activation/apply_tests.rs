@@ -187,3 +187,40 @@ fn what_was_changed_during_a_trial_is_put_back_and_kept_aside() {
     assert_eq!(*host.0.borrow(), ["names", "sshd"]);
     assert_eq!(undo(&journal, &host), Ok(Vec::new()), "once more changes nothing");
 }
+
+/// A stack in the place of the only change of a run: what it was, what the run made of it, and what somebody has made of that.
+fn undone(name: &str, [old, new, now]: [&str; 3]) -> String {
+    let site = Site::new(name);
+    let path = site.folder.join("common-session");
+    fs::write(&path, old).unwrap();
+    let old = Content::read(&path).unwrap().unwrap();
+    let new = Some(old.with(new.as_bytes().to_vec()));
+    let journal = site.journal();
+    journal
+        .begin(&[Change { path: path.clone(), part: Part::Pam, old: Some(old), new }], &pending())
+        .unwrap();
+    fs::write(&path, now).unwrap();
+    undo(&journal, &Told::default()).unwrap();
+    assert_eq!(journal.pending(), Ok(None));
+    let after = fs::read_to_string(&path).unwrap();
+    fs::remove_dir_all(&site.folder).unwrap();
+    after
+}
+
+#[test]
+fn a_stack_that_calls_a_module_which_is_gone_is_not_put_back() {
+    let ours = "session\t[success=2 ignore=2 module_unknown=ignore default=die]\tpam_svcauth.so \n";
+    let unix = "session required pam_unix.so\n";
+    let module = std::env::temp_dir().join(format!("svcauth-apply-{}-pam_foo.so", std::process::id()));
+    let foo = format!("session required {}\n", module.display());
+    let [off, on] = [format!("{foo}{unix}"), format!("{foo}{ours}{unix}")];
+    let without_foo = format!("{ours}{unix}");
+    assert_eq!(undone("gone", [&off, &on, &without_foo]), unix);
+    // Its line is still there: nobody has removed it.
+    assert_eq!(undone("named", [&off, &on, &format!("{foo}{ours}")]), off);
+    // A way out that was ended: the stacks must guard again.
+    assert_eq!(undone("out", [&on, &off, unix]), on);
+    fs::write(&module, "").unwrap();
+    assert_eq!(undone("there", [&off, &on, &without_foo]), off);
+    fs::remove_file(&module).unwrap();
+}

@@ -108,6 +108,30 @@ pub fn memory_without_svcauth(text: &str) -> String {
     text.split_inclusive('\n').filter(keep).collect()
 }
 
+/// Whether a stack calls a module that was there when it was written, and that is gone with its line since: a package was removed.
+/// Such a stack put back would shut everybody out.
+#[must_use]
+pub fn calls_what_is_gone(old: &str, now: &str) -> bool {
+    let still = modules(now);
+    modules(old).into_iter().any(|module| !still.contains(&module) && !is_installed(module))
+}
+
+/// Those that libpam does not do without: the ones of lines with a `-` in front may be missing.
+fn modules(text: &str) -> Vec<&str> {
+    let lines = text.lines().filter(|line| !line.starts_with('-'));
+    let words = lines.flat_map(|line| line.split('#').next().unwrap_or_default().split_whitespace());
+    words.filter(|word| word.ends_with(".so")).collect()
+}
+
+/// Whether libpam finds it: `/usr/lib/TRIPLET/security` on Debian, `/usr/lib64/security` elsewhere.
+fn is_installed(module: &str) -> bool {
+    let folders = ["/usr/lib", "/lib"].into_iter().filter_map(|lib| std::fs::read_dir(lib).ok());
+    let multiarch = folders.flatten().flatten().map(|entry| entry.path());
+    let plain = ["/usr/lib", "/lib", "/usr/lib64", "/lib64"].map(PathBuf::from);
+    // A module that is written as a path is that path, whatever it is joined to.
+    plain.into_iter().chain(multiarch).any(|lib| lib.join("security").join(module).exists())
+}
+
 /// Why pam-auth-update leaves the stacks alone: the first line of a block of its own that it did not write.
 #[must_use]
 pub fn why_refused(
