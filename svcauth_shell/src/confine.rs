@@ -16,7 +16,7 @@ use nix::sys::stat::{SFlag, fstat};
 use svcauth_core::command::{Access, Files, Program};
 
 use crate::failure::Failure;
-use crate::real_path;
+use crate::{modes_sys, real_path};
 
 /// All of this is denied, or the command does not run.
 const REQUIRED: ABI = ABI::V1;
@@ -50,7 +50,11 @@ type Rights = BitFlags<AccessFs>;
 
 /// What a program is allowed, ready to be put on.
 #[derive(Debug)]
-pub(crate) struct Confinement(RulesetCreated);
+pub(crate) struct Confinement {
+    rules: RulesetCreated,
+    /// Whether it gives files the modes that a client asks for.
+    sets_modes: bool,
+}
 
 /// Whether this kernel can confine.
 pub(crate) fn is_possible() -> bool {
@@ -90,7 +94,8 @@ pub(crate) fn prepare(program: &Program, files: &Files) -> Result<Confinement, F
         let rights = rights(program, files.access) & fitting(&opened);
         rules = rules.add_rule(PathBeneath::new(opened, rights)).map_err(cannot)?;
     }
-    Ok(Confinement(rules))
+    // git knows two modes, and its hooks are the host's own.
+    Ok(Confinement { rules, sets_modes: files.access == Access::Write && !is_git(program) })
 }
 
 fn ruleset() -> Result<RulesetCreated, RulesetError> {
@@ -134,8 +139,12 @@ impl Confinement {
     /// # Errors
     /// It is not confined as it must be.
     pub(crate) fn put_on(self) -> nix::Result<()> {
-        let status = self.0.restrict_self().map_err(|_| Errno::EOPNOTSUPP)?;
+        let status = self.rules.restrict_self().map_err(|_| Errno::EOPNOTSUPP)?;
         let confined = status.ruleset != RulesetStatus::NotEnforced && status.no_new_privs;
-        if confined { Ok(()) } else { Err(Errno::EOPNOTSUPP) }
+        match (confined, self.sets_modes) {
+            (true, true) => modes_sys::forbid_set_uid(),
+            (true, false) => Ok(()),
+            (false, _) => Err(Errno::EOPNOTSUPP),
+        }
     }
 }

@@ -14,6 +14,7 @@ mod failure;
 mod invocation;
 mod link;
 mod local;
+mod modes_sys;
 mod nested;
 mod parent;
 mod process_sys;

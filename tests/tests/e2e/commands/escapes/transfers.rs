@@ -1,6 +1,9 @@
 //! sftp and scp: paths and links out of their folder, /proc, and options of the programs behind them.
 
-use svcauth_tests::failure::Outcome;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use svcauth_tests::failure::{Outcome, require};
 use svcauth_tests::world::World;
 
 use super::super::clients::Client;
@@ -10,6 +13,7 @@ use super::{Attempt, ByClient, HOMES, Range, fill, refused};
 const RULE: &str = r#"commands = [
     { kind = "sftp", access = "write", paths = ["/srv/data"] },
     { kind = "scp", access = "write", paths = ["/srv/data"] },
+    { kind = "rsync", access = "write", paths = ["/srv/data"] },
 ]"#;
 
 /// What sftp is fed with.
@@ -98,7 +102,30 @@ pub(super) fn sftp_and_scp_stay_below_their_folder(world: &mut World) -> Outcome
         .collect();
     range.try_clients(&rows, prepare)?;
     prepare()?;
-    range.try_all(LINES)
+    range.try_all(LINES)?;
+    no_program_of_another_user_becomes_the_account(&range)
+}
+
+/// Another user of the host could run what is set-uid, as the account: not limited, not recorded.
+fn no_program_of_another_user_becomes_the_account(range: &Range<'_>) -> Outcome {
+    let client = Client::of("bob", &range.host)?;
+    let world = range.world;
+    world.copy("/usr/bin/id", "/tmp/client/program", 0o4755)?;
+    let setuid = |path: &str| Ok::<_, std::io::Error>(fs::metadata(path)?.permissions().mode() & 0o4000 != 0);
+    require(setuid("/tmp/client/program")?, || "the trap is not set-uid".to_owned())?;
+    let by_sftp = |batch: &str| client.sftp("deployer", batch).run();
+    by_sftp("put /tmp/client/program /srv/data/put\nchmod 755 /srv/data/put\n")?.expect_ok()?;
+    by_sftp("chmod 4755 /srv/data/put\n")?;
+    by_sftp("put -p /tmp/client/program /srv/data/kept\n")?;
+    client.scp("deployer", &["-O", "-p", "/tmp/client/program", ":/srv/data/copied"]).run()?;
+    client.scp("deployer", &["-O", "/tmp/client/program", ":/srv/data/plain"]).run()?;
+    client.scp("deployer", &["-s", "-p", "/tmp/client/program", ":/srv/data/new"]).run()?;
+    client.rsync("deployer", &["-p", "/tmp/client/program", ":/srv/data/sent"]).run()?;
+    let found: Vec<&str> = ["put", "kept", "copied", "plain", "new", "sent"]
+        .into_iter()
+        .filter(|name| setuid(&format!("/srv/data/{name}")).unwrap_or_default())
+        .collect();
+    require(found.is_empty(), || format!("set-uid are {found:?}"))
 }
 
 fn by_sftp(batch: &'static str, proven: bool) -> ByClient {
