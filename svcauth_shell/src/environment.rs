@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
+use nix::unistd::getuid;
 use svcauth_core::command::SHELL_PATH;
 
 /// Where programs look for others. The account has no say in it.
@@ -36,6 +37,12 @@ fn is_path(value: &[u8]) -> bool {
     value.first() == Some(&b'/') && value.len() <= 256 && value.iter().all(plain) && !has_dots(value)
 }
 
+/// The folder of this user, as pam_systemd(8) makes it. su without a dash leaves that of whoever called it, or what they say:
+/// programs trust the sockets and the settings that they find there.
+fn is_runtime_folder(value: &[u8]) -> bool {
+    value == format!("/run/user/{}", getuid()).as_bytes()
+}
+
 /// What git(1) knows: `version=2`, or keys like it with colons between.
 fn is_git_protocol(value: &[u8]) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"=:.-".contains(byte);
@@ -65,7 +72,7 @@ const KEPT: &[(&str, Check)] = &[
     ("SSH_CONNECTION", is_connection),
     ("SSH_TTY", is_path),
     ("SSH_AUTH_SOCK", is_path),
-    ("XDG_RUNTIME_DIR", is_path),
+    ("XDG_RUNTIME_DIR", is_runtime_folder),
     ("XDG_SESSION_ID", is_label),
     ("GIT_PROTOCOL", is_git_protocol),
     ("SVCAUTH_ORIGIN", is_label),
@@ -122,8 +129,23 @@ fn pair(name: &OsStr, value: &OsStr) -> OsString {
 
 #[cfg(test)]
 mod tests {
-    use super::with;
+    use super::{clean, with};
     use std::ffi::OsString;
+
+    #[test]
+    fn the_runtime_folder_of_somebody_else_is_left_out() {
+        let has = |folder: &str| {
+            let came = [("XDG_RUNTIME_DIR".into(), folder.into())].into_iter();
+            clean(came, "deployer", "/home/deployer")
+                .iter()
+                .any(|pair| *pair == OsString::from(format!("XDG_RUNTIME_DIR={folder}")))
+        };
+        let uid = nix::unistd::getuid().as_raw();
+        assert!(has(&format!("/run/user/{uid}")));
+        for other in [format!("/run/user/{}", uid + 1), format!("/run/user/{uid}/x"), "/tmp".to_owned()] {
+            assert!(!has(&other), "{other}");
+        }
+    }
 
     #[test]
     fn what_a_program_must_have_takes_the_place_of_what_it_would_have_had() {
