@@ -86,6 +86,11 @@ impl Machine {
         self.and_sshd_listens(&["svcauth", "enable", "--yes"])
     }
 
+    /// The same on trial: put back after this time unless somebody confirms it.
+    pub fn try_out(&self, time: &str) -> Outcome {
+        self.and_sshd_listens(&["svcauth", "enable", "--yes", "--confirm", time])
+    }
+
     /// Turns it off again.
     pub fn disable(&self) -> Outcome {
         self.and_sshd_listens(&["svcauth", "disable", "--yes"])
