@@ -11,6 +11,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction};
 use nix::sys::stat::Mode;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{
     ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, execve, fork, getpid, getppid, pipe2,
 };
@@ -250,9 +251,10 @@ pub(crate) fn look(child: Pid) -> Change {
     }
 }
 
-/// Whether it was stopped and goes on.
+/// Whether one that was stopped goes on, or has ended since. [`look`] still tells how.
 pub(crate) fn goes_on(child: Pid) -> bool {
-    wait(child, libc::WNOHANG | libc::WCONTINUED).is_some_and(|status| libc::WIFCONTINUED(status))
+    let how = WaitPidFlag::WCONTINUED | WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    !matches!(waitid(Id::Pid(child), how), Ok(WaitStatus::StillAlive))
 }
 
 fn wait(child: Pid, options: c_int) -> Option<c_int> {
@@ -280,4 +282,33 @@ pub(crate) fn die_of(signal: c_int) -> c_int {
     let _ = SigSet::empty().thread_set_mask();
     send(getpid(), signal);
     128 + signal
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::thread::sleep;
+    use std::time::Duration;
+
+    use nix::libc;
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
+    use nix::unistd::Pid;
+
+    use super::{Change, goes_on, look, send};
+
+    #[test]
+    #[expect(clippy::zombie_processes, reason = "it is waited for by what is tested")]
+    fn the_end_of_a_command_that_was_just_stopped_is_not_lost() {
+        let started = Command::new("/bin/sh").args(["-c", "kill -STOP $$; exit 3"]).spawn().unwrap();
+        let child = Pid::from_raw(i32::try_from(started.id()).unwrap());
+        while look(child) != Change::Stopped {
+            sleep(Duration::from_millis(1));
+        }
+        assert!(!goes_on(child));
+        send(child, libc::SIGCONT);
+        // Until it has ended; it is still there to be asked.
+        waitid(Id::Pid(child), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
+        assert!(goes_on(child), "nobody is to be stopped for it");
+        assert_eq!(look(child), Change::Exited(3));
+    }
 }
