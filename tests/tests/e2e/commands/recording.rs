@@ -159,6 +159,11 @@ fn a_recording_goes_on_behind_a_restart_of_the_daemon(world: &mut World) -> Outc
     let mut shell = login(&host)?;
     shell.line("echo be''fore")?;
     shell.expect("before\n")?;
+    // What it has been told and has not read yet is lost with it (docs/commands.md).
+    let has_before =
+        || recordings().iter().any(|file| recorded(file).is_ok_and(|it| it.contains("before\r\n")));
+    wait_until("the record of it", Duration::from_secs(60), || has_before().then_some(()))?;
+    let mark = world.log().mark();
     host.daemon.signal(Signal::SIGKILL)?;
     wait_until("the end of the daemon", Duration::from_secs(60), || host.daemon.has_ended().then_some(()))?;
     shell.line("echo be''tween")?;
@@ -167,6 +172,7 @@ fn a_recording_goes_on_behind_a_restart_of_the_daemon(world: &mut World) -> Outc
     shell.line("echo af''ter; exit 2")?;
     let (code, said) = shell.end()?;
     require(code == 2 && said.contains("after\n"), || format!("status {code}: {said}"))?;
+    world.log().wait_for(mark, "command_end", &[("origin", "bob"), ("exit_status", "2")])?;
     let shown = recordings().iter().map(|file| recorded(file)).collect::<Outcome<String>>()?;
     for word in ["before", "between", "after"] {
         require_contains("the recording", &shown, &format!("{word}\r\n"))?;

@@ -1,5 +1,7 @@
 //! `record = true` under the unit of the packages: in its sandbox the daemon writes what the terminal shows.
 
+use std::time::Duration;
+
 use svcauth_tests::failure::{Failure, Outcome, require_contains, require_eq};
 use svcauth_tests::machine::Machine;
 use svcauth_tests::program::Conversation;
@@ -27,6 +29,11 @@ pub(super) fn a_shell_is_recorded_in_the_sandbox_of_the_unit(machine: &Machine) 
     shell.line("echo be''fore; ls /var/log/svcauth/recordings")?;
     shell.expect("before\n")?;
     shell.expect("ermission denied")?;
+    // What the daemon has not read when it ends is lost.
+    machine.wait_until("the recording of it", Duration::from_secs(60), |machine| {
+        let found = machine.run(&["grep", "-rq", "before", "/var/log/svcauth/recordings"]);
+        found.is_ok_and(|answer| answer.ok()).then_some(())
+    })?;
     machine.ask(&["systemctl", "restart", "svcauthd"])?;
     shell.line("echo be''hind; exit 5")?;
     shell.expect("behind\n")?;
